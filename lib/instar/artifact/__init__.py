@@ -1,0 +1,1 @@
+# Mender Artifacts: bytes in, verified files out. No socket, no file, no board.

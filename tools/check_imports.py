@@ -1,0 +1,88 @@
+"""Who may import whom on the board: the table of the architecture, checked by `make lint`.
+
+Every module of ``lib/instar`` imports only what its row names, the standard modules of
+MicroPython, and ``errors``. ``artifact`` and ``crypto`` import nothing that does I/O.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+LIB = Path(__file__).resolve().parents[1] / "lib" / "instar"
+
+ALLOWED = {
+    "agent": {"update", "servers", "settings", "clock", "outbox"},
+    "update": {"servers", "installers", "artifact", "store"},
+    "servers": {"http", "crypto", "store", "outbox"},
+    "artifact": {"crypto"},
+    "settings": {"store"},
+    "boot": {"store"},
+    "outbox": {"store"},
+    "installers": {"store"},
+}
+# Siblings inside these rooms may use each other; servers and installers never do.
+PRIVATE = {"artifact", "crypto"}
+PURE = {"artifact", "crypto"}
+IO_MODULES = set(
+    [
+        "asyncio",
+        "esp32",
+        "machine",
+        "network",
+        "os",
+        "rp2",
+        "select",
+        "socket",
+        "ssl",
+        "tls",
+        "vfs",
+    ]
+)
+
+
+def imports(path: Path) -> list[tuple[int, str]]:
+    """(line, dotted name) of every import in the file, relative ones made absolute."""
+    package = ["instar", *path.relative_to(LIB).parts[:-1]]
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found += [(node.lineno, alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            stem = ".".join([*base, *([node.module] if node.module else [])])
+            if stem == "instar" or (node.level and not node.module):
+                found += [(node.lineno, f"{stem}.{alias.name}") for alias in node.names]
+            else:
+                found.append((node.lineno, stem))
+    return found
+
+
+def complaint(room: str, name: str) -> str | None:
+    """Why a module of `room` may not import `name`, or None."""
+    parts = name.split(".")
+    if parts[0] != "instar":
+        pure = room in PURE and parts[0] in IO_MODULES
+        return f"{room} does no I/O, but imports {name}" if pure else None
+    target = parts[1] if len(parts) > 1 else "__init__"
+    allowed = ALLOWED.get(room, set()) | {"errors", "__version__", "__init__"}
+    if target in allowed or (target == room and room in PRIVATE):
+        return None
+    return f"{room} may import {sorted(allowed - {'__version__', '__init__'})}, not {name}"
+
+
+def main() -> int:
+    bad = []
+    for path in sorted(LIB.rglob("*.py")):
+        relative = path.relative_to(LIB)
+        room = relative.parts[0].removesuffix(".py")
+        for line, name in imports(path):
+            if why := complaint(room, name):
+                bad.append(f"lib/instar/{relative}:{line}: {why}")
+    print("\n".join(bad) or "imports: every module keeps to its row")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
