@@ -25,21 +25,8 @@ ALLOWED = {
 # Siblings inside these rooms may use each other; servers and installers never do.
 PRIVATE = {"artifact", "crypto"}
 PURE = {"artifact", "crypto"}
-IO_MODULES = set(
-    [
-        "asyncio",
-        "esp32",
-        "machine",
-        "network",
-        "os",
-        "rp2",
-        "select",
-        "socket",
-        "ssl",
-        "tls",
-        "vfs",
-    ]
-)
+IO_MODULES = {"asyncio", "esp32", "machine", "network", "os", "rp2"}
+IO_MODULES |= {"select", "socket", "ssl", "tls", "vfs"}
 
 
 def imports(path: Path) -> list[tuple[int, str]]:

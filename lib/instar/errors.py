@@ -36,7 +36,7 @@ class Untrusted(Transient):
 
 
 class Rejected(InstarError):
-    """Refused for good: a malformed Artifact, another device type, a request the server calls bad."""
+    """Refused for good: a bad Artifact, another device type, a request the server calls bad."""
 
 
 class Aborted(Rejected):

