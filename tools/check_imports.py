@@ -14,7 +14,8 @@ LIB = Path(__file__).resolve().parents[1] / "lib" / "instar"
 
 ALLOWED = {
     "agent": {"update", "servers", "settings", "clock", "outbox"},
-    "update": {"servers", "installers", "artifact", "store"},
+    "update": {"servers", "installers", "artifact", "store", "courier", "journal"},
+    "journal": {"store"},
     "servers": {"http", "crypto", "store", "outbox"},
     "artifact": {"crypto"},
     "settings": {"store"},
@@ -22,8 +23,8 @@ ALLOWED = {
     "outbox": {"store"},
     "installers": {"store"},
 }
-# Siblings inside these rooms may use each other; servers and installers never do.
-PRIVATE = {"artifact", "crypto"}
+# Modules of one room may use each other, but for the servers: each of those stands alone.
+PRIVATE = {"artifact", "crypto", "installers"}
 PURE = {"artifact", "crypto"}
 IO_MODULES = {"asyncio", "esp32", "machine", "network", "os", "rp2"}
 IO_MODULES |= {"select", "socket", "ssl", "tls", "vfs"}
@@ -53,7 +54,7 @@ def complaint(room: str, name: str) -> str | None:
         pure = room in PURE and parts[0] in IO_MODULES
         return f"{room} does no I/O, but imports {name}" if pure else None
     target = parts[1] if len(parts) > 1 else "__init__"
-    allowed = ALLOWED.get(room, set()) | {"errors", "__version__", "__init__"}
+    allowed = ALLOWED.get(room, set()) | {"errors", "retry", "__version__", "__init__"}
     if target in allowed or (target == room and room in PRIVATE):
         return None
     return f"{room} may import {sorted(allowed - {'__version__', '__init__'})}, not {name}"

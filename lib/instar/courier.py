@@ -1,0 +1,83 @@
+# What an update exchanges with its server, and how often it is tried.
+#
+#   courier = Courier(host, server, note)
+#   await courier.fetch(deployment, reader)     # the Artifact, resumed where the link broke
+#   await courier.tell(id, "installing")        # may get lost; only an abort matters
+#   await courier.deliver(server.report, id, "success")     # until it is accepted
+# SPDX-License-Identifier: MIT
+
+import time
+
+from .errors import Aborted, Rejected, Transient
+from .retry import Backoff, sleep
+
+
+class Courier:
+    """host: see update.py. note(level, text) takes lines for the deployment's log."""
+
+    def __init__(self, host, server, note):
+        self._host = host
+        self._server = server
+        self._note = note
+
+    def _backoff(self):
+        settings = self._host.settings
+        return Backoff(settings.retry_interval, settings.retry_interval_max)
+
+    async def fetch(self, deployment, reader):
+        """Feed the whole Artifact to the reader. Raises Transient after `download_tries`."""
+        backoff = self._backoff()
+        offset = 0
+        while True:
+            try:
+                stream = await self._server.open(deployment, offset)
+                async for view in stream:
+                    reader.feed(view)
+                    offset += len(view)
+                    self._progress(offset, len(view), stream.total)
+                return
+            except Transient as error:
+                if backoff.tries + 1 >= self._host.settings.download_tries:
+                    raise
+                self._note("warning", f"download at byte {offset}: {error}")
+                await sleep(backoff.delay(error), self._host.beat)
+
+    def _progress(self, done, step, total):
+        self._host.beat()
+        # Fifty events for a whole download: enough for a bar, little for a serial line.
+        if total and done * 50 // total != (done - step) * 50 // total:
+            self._host.emit("progress", done=done, total=total)
+
+    async def tell(self, deployment_id, status):
+        """Report a step on the way. Raises Aborted; anything else only goes to the log."""
+        try:
+            await self.report(deployment_id, status)
+        except Aborted:
+            raise
+        except (Transient, Rejected) as error:
+            self._note("warning", f"status {status} was not accepted: {error}")
+
+    async def report(self, deployment_id, status):
+        """Report once; raises what the server's module raises."""
+        await self._server.report(deployment_id, status)
+        self._host.emit("report", status=status)
+
+    async def deliver(self, send, *args):
+        """Call `send` until the server takes it, for at most `report_timeout` seconds.
+
+        A refusal is final: the server knows of no such deployment, or aborted it.
+        """
+        backoff = self._backoff()
+        began = time.ticks_ms()
+        while True:
+            try:
+                await self._host.online()
+                return await send(*args)
+            except Rejected as error:
+                return self._note("error", f"the server refuses the report: {error}")
+            except Transient as error:
+                spent = time.ticks_diff(time.ticks_ms(), began) / 1000
+                if spent > self._host.settings.report_timeout:
+                    return self._note("error", f"the report was not accepted: {error}")
+                self._host.emit("error", message=f"report: {error}")
+                await sleep(backoff.delay(error), self._host.beat)

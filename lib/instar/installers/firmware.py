@@ -1,0 +1,212 @@
+# Payload type rootfs-image: a whole firmware image into the app partition that is not running.
+#
+#   installer = Firmware(board)
+#   sink = installer.download("micropython.bin", size)   # sink.write(view)..., sink.close()
+#   await installer.install()                            # read back, compare, set_boot()
+#   await installer.reboot()                             # it has one boot to prove itself
+#   await installer.commit()                             # mark_app_valid_cancel_rollback()
+#
+# The methods are the states of Mender's update modules. The identity of an image is its slot and
+# the SHA-256 that the image format appends: read from the flash, it tells which software runs.
+#
+# Going back is one flash operation: the otadata entry that names the new slot is erased, and the
+# old slot's entry, still valid and never touched, is in force again. (set_boot() of the old slot
+# would write over that entry and make the old image a trial too: a cut there strands the board.)
+# Limits: boards with two OTA slots (otadata); set_boot() reads the whole image and blocks.
+# SPDX-License-Identifier: MIT
+
+import asyncio
+import hashlib
+import struct
+
+from micropython import const
+
+from ..errors import Broken, Rejected
+from . import otadata
+from .otadata import image_identity, label
+
+_SECTOR = const(4096)
+_MAGIC = const(0xE9)
+_HEADER = const(24)
+
+
+class Firmware:
+    """Installs ESP32 app images. board: needs reset() and feed()."""
+
+    needs_reboot = True
+    supports_rollback = True
+
+    def __init__(self, board, installed=None):
+        """installed: the identity that an earlier boot got from installed(), or None."""
+        from esp32 import Partition
+
+        self._partition = Partition
+        self._board = board
+        self._installed = installed
+        self._slot = None
+        self._running = Partition(Partition.RUNNING)
+
+    def running(self):
+        """Identity of the image that runs now: `label:digest`."""
+        return image_identity(self._running)
+
+    def installed(self):
+        """Identity of the image that download() wrote: equals running() once that image runs."""
+        if self._slot:
+            self._installed = image_identity(self._slot.partition)
+        return self._installed
+
+    def download(self, name, size):
+        """A sink for the image.
+
+        Raises Rejected if it cannot fit here, Broken if no slot may be touched now.
+        """
+        target = self._other()
+        space = target.info()[3]
+        if size > space:
+            raise Rejected(f"{name}: {size} bytes do not fit slot {label(target)} of {space}")
+        if self._boots(target):
+            otadata.forget(target)  # a slot that would boot next is not written to
+        if otadata.state() in (otadata.NEW, otadata.PENDING):
+            raise Broken("the running image is unconfirmed: its only fallback is not overwritten")
+        self._slot = _Slot(target, self._running, size)
+        return self._slot
+
+    def _other(self):
+        try:
+            target = self._running.get_next_update()
+        except OSError as error:
+            raise Rejected(f"this board has no OTA slots (get_next_update: {error})")
+        if target.info()[2] == self._running.info()[2]:
+            raise Rejected("this board has one app slot only: expected two")
+        return target
+
+    async def install(self):
+        """Read the slot back, compare, and make it the one to boot.
+
+        Raises Broken if the flash does not hold what was written, Rejected if the boot loader
+        would not take the image.
+        """
+        slot = self._slot
+        digest = await slot.read_back(self._board.feed)
+        if digest != slot.written:
+            raise Broken(f"slot {label(slot.partition)} does not hold what was written to it")
+        self._board.feed()  # set_boot() blocks: it reads the whole image
+        try:
+            slot.partition.set_boot()
+        except OSError as error:
+            raise Rejected(f"the boot loader refuses the image: {error}")
+
+    async def reboot(self):
+        self._board.reset()
+
+    async def verify_reboot(self):
+        """The caller compares running() with what was installed; nothing more to ask."""
+
+    async def commit(self):
+        """Keep the running image: no rollback from here on. Raises Broken if that did not hold."""
+        self._mark_valid()
+        state = otadata.state()
+        if state != otadata.VALID:
+            raise Broken(f"otadata: expected state {otadata.VALID} (valid), got {state}")
+
+    async def rollback(self):
+        """Make the old slot the one to boot. Does nothing where it is that already."""
+        old, new = self._running, self._other()
+        if self.running() == self._installed:
+            old, new = new, old
+        if self._boots(new):
+            otadata.forget(new)
+        if not self._boots(old):
+            old.set_boot()  # otadata has no entry for it
+
+    async def rollback_reboot(self):
+        self._board.reset()
+
+    async def verify_rollback(self):
+        """The caller compares running() with what was installed; nothing more to ask."""
+
+    async def failure(self):
+        """Nothing of the failed image is active: nothing to do."""
+
+    async def cleanup(self):
+        self._slot = None
+
+    async def settle(self):
+        """No update is open and the server was reached: an image that somebody else installed as a
+        trial has proven itself."""
+        if otadata.state() == otadata.PENDING:
+            self._mark_valid()
+
+    def _mark_valid(self):
+        try:
+            self._partition.mark_app_valid_cancel_rollback()
+        except OSError as error:
+            raise Broken(f"the running image could not be marked valid: {error}")
+
+    def _boots(self, partition):
+        return self._partition(self._partition.BOOT).info()[2] == partition.info()[2]
+
+
+class _Slot:
+    """The sink: fills whole sectors before it writes them, and hashes what it writes."""
+
+    def __init__(self, partition, running, size):
+        self.partition = partition
+        self.written = None
+        self._running = running
+        self._size = size
+        self._buffer = bytearray(_SECTOR)
+        self._fill = 0
+        self._sector = 0
+        self._sha = hashlib.sha256()
+
+    def write(self, view):
+        while len(view):
+            take = min(_SECTOR - self._fill, len(view))
+            self._buffer[self._fill : self._fill + take] = view[:take]
+            self._fill += take
+            view = view[take:]
+            if self._fill == _SECTOR:
+                self._flush()
+
+    def _flush(self):
+        if self._sector == 0:
+            self._check_head()
+        self._sha.update(memoryview(self._buffer)[: self._fill])
+        for at in range(self._fill, _SECTOR):
+            self._buffer[at] = 0xFF
+        self.partition.writeblocks(self._sector, self._buffer)
+        self._sector += 1
+        self._fill = 0
+
+    def _check_head(self):
+        # Before the first erase: a payload for another machine leaves the slot as it was.
+        own = bytearray(_HEADER)
+        self._running.readblocks(0, own)
+        if self._fill < _HEADER or self._buffer[0] != _MAGIC:
+            came = self._buffer[0]
+            raise Rejected(f"the payload is no ESP32 image: starts with {came:#x}, expected 0xe9")
+        chip, ours = (struct.unpack_from("<H", head, 12)[0] for head in (self._buffer, own))
+        if chip != ours:
+            raise Rejected(f"the image is for chip id {chip}, this board has chip id {ours}")
+        if not self._buffer[23] & 1:
+            raise Rejected("the image has no SHA-256 appended: expected one (esptool elf2image)")
+
+    def close(self):
+        """All bytes came and their checksum was right: write what is left."""
+        if self._fill:
+            self._flush()
+        self.written = self._sha.digest()
+
+    async def read_back(self, feed):
+        """SHA-256 of what the flash holds now, yielding so that other tasks go on."""
+        sha = hashlib.sha256()
+        view = memoryview(self._buffer)
+        for sector in range(self._sector):
+            self.partition.readblocks(sector, view)
+            sha.update(view[: min(_SECTOR, self._size - sector * _SECTOR)])
+            if sector % 8 == 0:
+                feed()
+                await asyncio.sleep_ms(0)
+        return sha.digest()

@@ -1,0 +1,103 @@
+# Small named records that survive a power cut at any flash operation.
+#
+#   store = Store("/.instar")
+#   store.put("token", b"...")      # durable when it returns
+#   store.get("token")              # bytes, or None if there never was one
+#
+# A record is one file: magic, length and CRC-32 of the payload, then the payload. It is written
+# beside the old one, closed, read back and compared, then renamed over it. On LittleFS that
+# rename is one program operation, so a cut leaves the old record or the new one, never a mix.
+# Limits: LittleFS only (FAT's rename is not atomic); a record is at most 16 KiB.
+# SPDX-License-Identifier: MIT
+
+import binascii
+import errno
+import json
+import os
+import struct
+
+from micropython import const
+
+from .errors import Broken
+
+_HEADER = "<4sII"
+_HEADER_SIZE = const(12)
+_MAGIC = b"iST1"
+_MAX_SIZE = const(16384)
+_NEW = ".new"
+
+
+class Store:
+    """Records in one folder. The folder is made if it is missing; half-written records go."""
+
+    def __init__(self, root):
+        self._root = root
+        try:
+            names = os.listdir(root)
+        except OSError:
+            os.mkdir(root)
+            names = ()
+        for name in names:
+            if name.endswith(_NEW):
+                os.remove(f"{root}/{name}")
+
+    def _path(self, name):
+        return f"{self._root}/{name}"
+
+    def get(self, name):
+        """The record's bytes, or None if there is none. Raises Broken if it is damaged."""
+        raw = _read(self._path(name))
+        return None if raw is None else _payload(name, raw)
+
+    def put(self, name, data):
+        """Write a record; durable when this returns. An equal record costs no flash operation.
+
+        Raises Broken if what is read back is not what was written, OSError if the flash is full.
+        """
+        if len(data) > _MAX_SIZE:
+            raise Broken(f"record {name}: at most {_MAX_SIZE} bytes, got {len(data)}")
+        path = self._path(name)
+        raw = struct.pack(_HEADER, _MAGIC, len(data), binascii.crc32(data)) + data
+        if _read(path) == raw:
+            return
+        with open(path + _NEW, "wb") as file:
+            file.write(raw)
+        if _read(path + _NEW) != raw:
+            raise Broken(f"record {name}: the flash does not hold what was written to it")
+        os.rename(path + _NEW, path)
+
+    def delete(self, name):
+        """Remove a record; one that is not there is no error."""
+        try:
+            os.remove(self._path(name))
+        except OSError:
+            if _read(self._path(name)) is not None:
+                raise
+
+    def get_json(self, name):
+        """The record as the object it was put as, or None."""
+        data = self.get(name)
+        return None if data is None else json.loads(data)
+
+    def put_json(self, name, value):
+        """Write an object as JSON, as put() does."""
+        self.put(name, json.dumps(value).encode())
+
+
+def _read(path):
+    try:
+        with open(path, "rb") as file:
+            return file.read(_MAX_SIZE + _HEADER_SIZE + 1)
+    except OSError as error:
+        if error.errno == errno.ENOENT:
+            return None
+        raise
+
+
+def _payload(name, raw):
+    if len(raw) >= _HEADER_SIZE:
+        magic, length, crc = struct.unpack(_HEADER, raw[:_HEADER_SIZE])
+        data = raw[_HEADER_SIZE:]
+        if magic == _MAGIC and len(data) == length and binascii.crc32(data) == crc:
+            return data
+    raise Broken(f"record {name} is damaged: {len(raw)} bytes do not match their checksum")

@@ -1,0 +1,287 @@
+# The update's state machine: one table of transitions, saved in the journal before each state acts.
+#
+#   updater = Updater(host, server, {"rootfs-image": Firmware})
+#   updater.restore()                   # at every start: what did an earlier one leave?
+#   await updater.run()                 # drives an open update to its end (may reset the board)
+#   await updater.start(deployment)     # a new one
+#
+# host offers: board, settings, clock, emit(event, **info), beat(), online(), healthy().
+# The states are those of Mender's update modules. The verdict in the journal is an intent: success
+# holds only if the installed software is what runs.
+# SPDX-License-Identifier: MIT
+
+import asyncio
+import time
+
+from micropython import const
+
+from .artifact.reader import Reader
+from .courier import Courier
+from .errors import Aborted, Broken, Rejected, Transient
+from .journal import Journal
+from .retry import Backoff, sleep
+
+# state: (next if it worked, next if it failed)
+TABLE = {
+    "download": ("install", "cleanup"),
+    "install": ("reboot", "rollback"),
+    "reboot": ("verify_reboot", "rollback"),
+    "verify_reboot": ("commit", "rollback"),
+    "commit": ("cleanup", "rollback"),
+    "rollback": ("rollback_reboot", "failure"),
+    "rollback_reboot": ("verify_rollback", "failure"),
+    "verify_rollback": ("failure", "rollback_reboot"),
+    "failure": ("cleanup", "cleanup"),
+    "cleanup": ("report", "report"),
+    "report": (None, None),
+}
+
+# Where a start goes on that finds this state in the journal. An install that was cut may have
+# switched slots already; the reboots are what led to this start. The others are done again.
+# A download left nothing active: it is not taken up, the server offers the deployment again.
+RESTART = {
+    "install": "rollback",
+    "reboot": "verify_reboot",
+    "rollback_reboot": "verify_rollback",
+}
+TRIAL = ("reboot", "verify_reboot", "commit")
+
+_PROVIDES = "provides"
+_MAX_STARTS = const(3)
+
+
+class Updater:
+    """Joins one server and the installers, and owns the journal and the stored provides."""
+
+    def __init__(self, host, server, installers):
+        """installers: payload type -> class called with (board, identity of what was installed)."""
+        self._host = host
+        self._server = server
+        self._installers = installers
+        self._store = host.settings.store
+        self._journal = Journal(self._store, host.clock)
+        self._courier = Courier(host, server, self.note)
+        self._installer = None
+        self._deployment = None
+        self._born = time.ticks_ms()
+
+    @property
+    def active(self):
+        """An update is open, beyond a download that only has to be offered again."""
+        return self._journal.state not in (None, "download")
+
+    @property
+    def unproven(self):
+        """New software is on trial: no other work, no write to the other slot."""
+        return self._journal.state in TRIAL
+
+    def provides(self):
+        """What this board provides, as the server and an Artifact's depends want it."""
+        provides = self._store.get_json(_PROVIDES)
+        if provides is None:
+            provides = {"artifact_name": self._host.settings.artifact_name}
+        provides["device_type"] = self._host.settings.device_type
+        return provides
+
+    def note(self, level, message):
+        """An event, and a line of the deployment's log if one is open."""
+        if level == "error":
+            self._host.emit("error", message=message)
+        if self._journal.id:
+            self._journal.note(level, message)
+
+    def crashed(self, message):
+        """The application failed. On trial: say so in the log, so that a reset may follow."""
+        self.note("error", message)
+        if self.unproven:
+            self._journal.save()
+
+    # ---- from one state to the next
+
+    def restore(self):
+        """Read the journal and decide from the software that runs where to go on."""
+        journal = self._journal
+        journal.restore()
+        if not self.active:
+            return
+        self._installer = self._make(journal.type, journal.installed)
+        journal.starts += 1
+        state = RESTART.get(journal.state, journal.state)
+        cause = self._host.board.reset_cause()
+        self.note("info", f"started in {journal.state}, reset cause {cause}")
+        if journal.verdict == "success" and not self._runs_new():
+            self._fail("the new software was committed, but the old software runs")
+            state = "failure"
+        elif self.unproven and journal.starts > _MAX_STARTS:
+            self._fail(f"{journal.starts} starts without a proof")
+            state = "rollback"
+        self._enter(state)
+
+    async def start(self, deployment):
+        """Carry out a deployment from the first state to the last."""
+        self._deployment = deployment
+        self._journal.open(deployment.id)
+        self._host.emit("deployment", id=deployment.id, artifact_name=deployment.artifact_name)
+        self._enter("download")
+        await self.run()
+
+    async def run(self):
+        """Drive the open update until its journal is closed."""
+        while self._journal.state:
+            state = self._journal.state
+            self._host.beat()
+            self._host.emit("state", state=state)
+            following = self._after(state, await self._attempt(state))
+            if following:
+                self._enter(following)
+        self._installer = self._deployment = None
+
+    async def _attempt(self, state):
+        try:
+            await getattr(self, "_" + state)()
+            return True
+        except Aborted as error:
+            self.note("warning", f"{state}: {error}")
+            self._journal.verdict = "aborted"
+        except Exception as error:  # whatever an installer raises ends this state, not the agent
+            if state == "report":
+                raise
+            if state == "cleanup":  # the verdict is out of its reach
+                self.note("error", f"{state}: {error!r}")
+            else:
+                self._fail(f"{state}: {str(error) or type(error).__name__}")
+        return False
+
+    def _fail(self, message):
+        self.note("error", message)
+        if self._journal.verdict != "aborted":
+            self._journal.verdict = "failure"
+
+    def _after(self, state, worked):
+        following = TABLE[state][0 if worked else 1]
+        while following and not self._needed(following):
+            following = TABLE[following][0]
+        return following
+
+    def _needed(self, state):
+        installer = self._installer
+        if state in ("reboot", "verify_reboot"):
+            return installer.needs_reboot
+        if state in ("rollback", "verify_rollback"):
+            return installer.supports_rollback
+        if state == "rollback_reboot":
+            return installer.supports_rollback and installer.needs_reboot and self._runs_new()
+        return True
+
+    def _enter(self, state):
+        if not self._journal.enter(state) and state not in ("cleanup", "report"):
+            self._fail(f"{state}: too many states for one update, a loop")
+            self._journal.enter("cleanup")
+
+    def _make(self, kind, installed=None):
+        if kind not in self._installers:
+            has = sorted(self._installers)
+            raise Rejected(f"no installer for payload type {kind!r}: this board has {has}")
+        return self._installers[kind](self._host.board, installed)
+
+    def _runs_new(self):
+        return self._installer.running() == self._journal.installed
+
+    # ---- the states
+
+    async def _download(self):
+        if self._journal.tries > _MAX_STARTS:
+            raise Rejected(f"the board restarted {self._journal.tries} times while downloading")
+        await self._courier.tell(self._journal.id, "downloading")
+        reader = Reader(self._accept, lambda name, size: self._installer.download(name, size))
+        await self._courier.fetch(self._deployment, reader)
+        reader.finish()
+        self._journal.installed = self._installer.installed()
+        self._journal.provides = reader.header.merged(self.provides())
+
+    def _accept(self, header):
+        header.check(self.provides())
+        self._installer = self._make(header.payload_type)
+        self._journal.type = header.payload_type
+        self.note("info", f"Artifact {header.artifact_name}, payload type {header.payload_type}")
+
+    async def _install(self):
+        await self._courier.tell(self._journal.id, "installing")
+        await self._installer.install()
+
+    async def _reboot(self):
+        await self._courier.tell(self._journal.id, "rebooting")
+        await self._installer.reboot()
+        raise Broken("the board did not reset")
+
+    async def _verify_reboot(self):
+        if not self._runs_new():
+            raise Broken(f"the new software does not run, {self._installer.running()} does")
+        await self._installer.verify_reboot()
+
+    async def _commit(self):
+        if self._journal.verdict != "success":
+            await self._prove()
+            self._journal.verdict = "success"
+            self._journal.save()
+        await self._installer.commit()
+
+    async def _prove(self):
+        limit = self._host.settings.proof_timeout
+        backoff = Backoff(1, self._host.settings.retry_interval)
+        why = "no try was made"
+        while True:
+            left = limit - time.ticks_diff(time.ticks_ms(), self._born) / 1000
+            if left <= 0:
+                raise Broken(f"not proven within {limit} s: {why}")
+            try:
+                return await asyncio.wait_for(self._proof(), left)
+            except asyncio.TimeoutError:
+                why = "a step of the proof did not end"
+            except Transient as error:
+                why = str(error)
+                self.note("warning", f"not proven yet: {why}")
+                await sleep(min(backoff.delay(error), left), self._host.beat)
+
+    async def _proof(self):
+        """A fresh authorisation, one accepted status, and the application's health check."""
+        await self._host.online()
+        await self._server.authorise(fresh=True)
+        await self._courier.report(self._journal.id, "installing")
+        await self._host.healthy()
+
+    async def _rollback(self):
+        await self._installer.rollback()
+
+    async def _rollback_reboot(self):
+        await self._installer.rollback_reboot()
+        raise Broken("the board did not reset")
+
+    async def _verify_rollback(self):
+        if self._runs_new():
+            raise Broken("the new software still runs after the rollback")
+        await self._installer.verify_rollback()
+
+    async def _failure(self):
+        await self._installer.failure()
+
+    async def _cleanup(self):
+        if self._installer:
+            await self._installer.cleanup()
+
+    async def _report(self):
+        journal = self._journal
+        if journal.verdict != "aborted":
+            await self._courier.deliver(self._courier.report, journal.id, journal.verdict)
+        if journal.verdict == "failure":
+            await self._courier.deliver(self._server.send_log, journal.id, journal.log)
+        if journal.verdict == "success":
+            self._store.put_json(_PROVIDES, journal.provides)
+        journal.close()
+
+    async def settle(self):
+        """No update is open and the server was reached: what runs on trial has proven itself."""
+        for kind in () if self.active else self._installers:
+            installer = self._make(kind)
+            if hasattr(installer, "settle"):
+                await installer.settle()

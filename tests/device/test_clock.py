@@ -1,0 +1,101 @@
+import asyncio
+import os
+import socket
+import struct
+import time
+
+from instar.clock import FLOOR, Clock, unix_time
+from instar.errors import Transient
+
+COOKIE = b"12345678"
+
+
+class Board:
+    def __init__(self):
+        self.set = []
+
+    def set_clock(self, seconds):
+        self.set.append(seconds)
+
+
+def answer(seconds, mode=4, leap=0, stratum=2, cookie=COOKIE):
+    ntp = (seconds + 2208988800) & 0xFFFFFFFF
+    return struct.pack(">BB22x8s8xII", leap << 6 | 4 << 3 | mode, stratum, cookie, ntp, 0)
+
+
+def test_which_answers_are_believed():
+    now = FLOOR + 1000
+    assert unix_time(answer(now), COOKIE) == now
+    assert unix_time(answer(FLOOR), COOKIE) == FLOOR
+    assert unix_time(answer(2085978496 + 5), COOKIE) == 2085978501  # era 1, after 2036-02-07
+    assert unix_time(answer(FLOOR - 1), COOKIE) is None
+    assert unix_time(answer(now, mode=3), COOKIE) is None
+    assert unix_time(answer(now, mode=5), COOKIE) is None
+    assert unix_time(answer(now, leap=3), COOKIE) is None
+    assert unix_time(answer(now, stratum=0), COOKIE) is None
+    assert unix_time(answer(now, stratum=16), COOKIE) is None
+    assert unix_time(answer(now, cookie=b"87654321"), COOKIE) is None
+    assert unix_time(answer(now)[:47], COOKIE) is None
+
+
+def serve(udp, respond):
+    async def loop():
+        while True:
+            await asyncio.sleep_ms(5)
+            try:
+                question, peer = udp.recvfrom(64)
+            except OSError:
+                continue
+            for reply in respond(question):
+                udp.sendto(reply, peer)
+
+    return asyncio.create_task(loop())
+
+
+async def ask(respond):
+    port = 20000 + int.from_bytes(os.urandom(2), "big") % 20000
+    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    udp.bind(socket.getaddrinfo("127.0.0.1", port)[0][-1])
+    udp.setblocking(False)
+    task = serve(udp, respond)
+    board = Board()
+    clock = Clock(board, "127.0.0.1", port)
+    try:
+        await clock.sync()
+        return board.set, clock
+    finally:
+        task.cancel()
+        udp.close()
+
+
+async def test_the_clock_is_set_from_the_answer_to_our_own_question():
+    def respond(question):
+        assert len(question) == 48 and question[0] == 0x23
+        # A forged answer first: it must be passed over.
+        return answer(FLOOR + 9, cookie=b"forged!!"), answer(FLOOR + 77, cookie=question[40:48])
+
+    times, clock = await ask(respond)
+    assert times == [FLOOR + 77]
+    await clock.sync()
+    assert times == [FLOOR + 77]  # asked again only after a day
+
+
+async def test_an_answer_before_the_floor_is_refused():
+    try:
+        await ask(lambda question: [answer(FLOOR - 86400, cookie=question[40:48])])
+    except Transient as error:
+        assert "no usable answer" in str(error)
+    else:
+        raise AssertionError("the clock was taken back")
+
+
+def test_rfc3339_is_now():
+    text = Clock(Board(), "").rfc3339()
+    assert len(text) == 20 and text[:4] == str(time.gmtime()[0]) and text[10] == "T"
+    assert text[19] == "Z"
+
+
+async def test_no_server_no_error():
+    board = Board()
+    await Clock(board, "").sync()
+    assert board.set == []  # the host's clock is past the floor

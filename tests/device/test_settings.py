@@ -1,0 +1,95 @@
+import os
+
+from instar.errors import Rejected
+from instar.settings import Settings
+
+
+def refusal(values):
+    try:
+        Settings(values)
+    except Rejected as error:
+        return str(error)
+    raise AssertionError(f"accepted: {values}")
+
+
+def test_defaults_are_the_official_clients():
+    settings = Settings({})
+    assert settings.update_poll_interval == 1800
+    assert settings.inventory_poll_interval == 28800
+    assert settings.proof_timeout == 1800
+    assert settings.artifact_name == "unknown"
+
+
+def test_values_are_attributes():
+    settings = Settings({"mender_url": "https://m.example", "ca": ["/ca.der"], "watchdog": 8})
+    assert (settings.mender_url, settings.ca, settings.watchdog) == (
+        "https://m.example",
+        ["/ca.der"],
+        8,
+    )
+
+
+def test_wrong_values_name_what_was_expected_and_what_came():
+    rows = (
+        ({"colour": "red"}, "unknown name 'colour'"),
+        ({"watchdog": "8"}, "watchdog: expected 0 (off) to 3600 seconds, got '8'"),
+        ({"watchdog": True}, "got True"),
+        ({"update_poll_interval": 0}, "expected 1 to 31536000 seconds, got 0"),
+        ({"update_poll_interval": 2.5}, "got 2.5"),
+        ({"mender_url": "ftp://x"}, "expected an http(s) URL, got 'ftp://x'"),
+        ({"ca": "/ca.der"}, "expected a list of paths"),
+        ({"ca": [1]}, "expected a list of paths"),
+        ({"identity": {"mac": 5}}, "expected an object of strings"),
+        ({"allow_plain_http": 1}, "expected true or false, got 1"),
+        ({"device_type": "x" * 2000}, "device_type: expected a string"),
+    )
+    for values, text in rows:
+        assert text in refusal(values), (values, refusal(values))
+
+
+def test_a_secret_is_not_in_the_message():
+    text = refusal({"tenant_token": ["hunter2"]})
+    assert "tenant_token" in text and "hunter2" not in text
+
+
+def test_plain_http_only_where_the_settings_say_so():
+    assert "allow_plain_http" in refusal({"mender_url": "http://m"})
+    assert Settings({"mender_url": "http://m", "allow_plain_http": True}).mender_url == "http://m"
+
+
+def test_files_that_are_not_settings():
+    path = f"/tmp/instar-settings-{os.urandom(6).hex()}"
+    rows = (b"{", b"[1]", b'{"a": 1}', b"\xff\xfe", b" " * 9000)
+    for raw in rows:
+        with open(path, "wb") as file:
+            file.write(raw)
+        try:
+            Settings.load(path)
+        except Rejected as error:
+            assert "settings" in str(error)
+        else:
+            raise AssertionError(raw)
+    os.remove(path)
+    try:
+        Settings.load(path)
+    except Rejected as error:
+        assert "cannot read" in str(error)
+    else:
+        raise AssertionError("a missing file was accepted")
+
+
+def test_certificates_are_der_files():
+    path = f"/tmp/instar-ca-{os.urandom(6).hex()}"
+    with open(path, "wb") as file:
+        file.write(b"\x30\x03abc")
+    assert Settings({"ca": [path, path]}).ca_certificates() == [b"\x30\x03abc"] * 2
+    assert Settings({}).client_certificate() == (None, None)
+    with open(path, "wb") as file:
+        file.write(b"-----BEGIN")
+    try:
+        Settings({"ca": [path]}).ca_certificates()
+    except Rejected as error:
+        assert "not DER" in str(error)
+    else:
+        raise AssertionError("PEM was taken for DER")
+    os.remove(path)
