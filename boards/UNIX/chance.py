@@ -1,0 +1,45 @@
+# Seeded randomness: os.urandom and random give equal bytes for equal (seed, boot).
+# Os stands in sys.modules as `os`, and says what board this is; all else is the host's os without
+# what a board has not got.
+# SPDX-License-Identifier: MIT
+import hashlib
+import os as _os
+import random as _random
+from collections import namedtuple
+
+from micropython import const
+
+_HIDDEN = ("system", "getenv", "putenv", "unsetenv", "VfsPosix")
+_DIGEST = const(32)
+_Uname = namedtuple("uname", ("sysname", "nodename", "release", "version", "machine"))
+
+
+class Os:
+    """The os module of the board. seed: bytes, or None for the host's randomness."""
+
+    def __init__(self, seed):
+        self._seed = seed
+        self._drawn = 0
+        if seed is not None:
+            _random.seed(int.from_bytes(hashlib.sha256(seed).digest()[:4], "big"))
+
+    def __getattr__(self, name):
+        if name in _HIDDEN:
+            raise AttributeError(name)
+        return getattr(_os, name)
+
+    def urandom(self, count):
+        if self._seed is None:
+            return _os.urandom(count)
+        out = b""
+        while len(out) < count:
+            self._drawn += 1
+            out += hashlib.sha256(self._seed + self._drawn.to_bytes(4, "big")).digest()
+        return out[:count]
+
+    def uname(self):
+        import sys
+
+        release = "{}.{}.{}".format(*sys.implementation.version[:3])
+        machine = "Simulated ESP32 module with ESP32"
+        return _Uname("esp32", "esp32", release, "v" + release, machine)

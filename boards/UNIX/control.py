@@ -1,0 +1,37 @@
+# The wire to the parent, and the end of the process: all that leaves the simulated board beside
+# its console and its sockets. control.connect(path); control.send(line); control.end(line).
+# One short line a message, listed in boards/UNIX/README.md. Without a parent nothing is sent.
+# SPDX-License-Identifier: MIT
+import os
+
+_shell = os.system
+_pipe = None
+
+
+def connect(path):
+    """Open the parent's pipe (a /dev/fd/N). To be called while the host's files are mounted."""
+    global _pipe
+    _pipe = open(path, "wb")
+
+
+def send(line):
+    """One message. If the parent is gone, so is the board's power."""
+    if _pipe:
+        try:
+            _pipe.write(line)
+            _pipe.write("\n")
+        except OSError:
+            _stop()
+
+
+def end(line):
+    """The last message, then the end of the process: no finaliser, no flush, nothing more."""
+    send(line)
+    _stop()
+
+
+def _stop():
+    while True:
+        # The shell's parent is this interpreter. SIGKILL is the only end that runs no finaliser:
+        # MicroPython's own exit would close the open files, that is: write to the flash.
+        _shell("kill -9 $PPID")
