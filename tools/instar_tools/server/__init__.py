@@ -1,0 +1,21 @@
+"""The development server behind ``instar serve``: for tests and the desk, not for production.
+
+    app.py          puts the parts together: listening, TLS, the order of a request's way
+    state.py        SQLite: devices, their keys, their inventory
+    releases.py     SQLite: the uploaded Artifacts
+    rollouts.py     SQLite: deployments, what each device reported
+    authreq.py      Mender's auth requests: keys, signatures, the tokens given out
+    mender.py       Mender's device API
+    management.py   the management API that Mender has, and /api/dev/ that only this one has
+    storage.py      the Artifacts' own host: pre-signed URLs, Range
+    answers.py      errors as Mender's services word them
+    recorder.py     every request, for tests to assert on
+    faults.py       misbehaviour on demand
+    pki.py  sntp.py certificates; the time
+    client.py       the management side, called from the command line and from tests
+    testing.py      the whole server in a thread
+
+A further protocol is one more module with a ``routes(server)`` and, for state of its own, one
+more over `state.Database`.
+"""
+# SPDX-License-Identifier: MIT

@@ -1,0 +1,181 @@
+"""The server put together: what it listens on, and the way of a request through it.
+
+    server = Server(Options(data=Path("dev")))
+    await server.start()
+    ...
+    await server.stop()
+
+Two TLS ports, the API and the object store, each with a certificate of its own CA; SNTP on UDP.
+A request is recorded, may meet a fault, and only then reaches a protocol. Management calls are
+neither recorded nor disturbed.
+"""
+# SPDX-License-Identifier: MIT
+
+from __future__ import annotations
+
+import datetime as dt
+import secrets
+import ssl
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from . import answers, authreq, faults, management, mender, recorder, sntp
+from .pki import LOCAL_NAMES, Authority, write_secret
+from .releases import Artifacts
+from .rollouts import Rollouts
+from .state import Database, Devices
+from .storage import Storage
+
+BODY_LIMIT = 1 << 20
+_SHUTDOWN = 0.5  # seconds that requests in progress get
+
+_LOCAL = ("127.0.0.1", "::1", "0.0.0.0", "::")
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
+
+
+@dataclass
+class Options:
+    """How the server runs. Ports: 0 for any that is free.
+
+    names: host names and addresses in the certificates.
+    storage_host: the name in download URLs; None: the one by which the device came.
+    single_ca: the object store's certificate is from the API's CA instead of a second one.
+    validity: first and last moment of the server certificates, for tests.
+    token_lifetime: seconds. sntp_offset: seconds that the time server is ahead.
+    """
+
+    data: Path
+    names: list[str] = field(default_factory=lambda: list(LOCAL_NAMES))
+    bind: str = "127.0.0.1"
+    port: int = 0
+    storage_port: int = 0
+    sntp_port: int = 0
+    storage_host: str | None = None
+    plain: bool = False
+    accept_all: bool = False
+    v2: bool = False
+    single_ca: bool = False
+    sntp_offset: float = 0
+    token_lifetime: int = authreq.WEEK
+    validity: tuple[dt.datetime, dt.datetime] | None = None
+
+
+class Server:
+    """The shared state and its listeners. Make it in the thread that will run it."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        folder = options.data
+        folder.mkdir(parents=True, exist_ok=True)
+        self.ca = Authority(folder)
+        self.storage_ca = self.ca if options.single_ca else Authority(folder, "storage-ca")
+        self.bundle = folder / "ca-bundle.pem"
+        self.bundle.write_bytes(self.ca.pem.read_bytes() + self.storage_ca.pem.read_bytes())
+        self.token_file = folder / "management-token"
+        if not self.token_file.exists():
+            write_secret(self.token_file, secrets.token_urlsafe(32).encode())
+        self.token = self.token_file.read_text()
+        self.tokens = authreq.Tokens(folder, options.token_lifetime)
+        self.db = Database(folder / "state.sqlite")
+        self.devices = Devices(self.db)
+        self.artifacts = Artifacts(self.db, folder / "artifacts")
+        self.rollouts = Rollouts(self.db, self.artifacts)
+        self.storage = Storage(folder, self.artifacts, options.storage_host)
+        self.recorder, self.faults = recorder.Recorder(), faults.Faults()
+        self._runners: list[web.AppRunner] = []
+        self.port = self.sntp_port = 0
+
+    async def start(self) -> None:
+        """Listen on all ports.
+
+        Raises:
+            OSError: a port is taken.
+        """
+        options = self.options
+        api = [*mender.routes(self), *management.routes(self)]
+        self.port = await self._listen("api", api, self.ca, options.port)
+        self.storage.scheme = "http" if options.plain else "https"
+        self.storage.port = await self._listen(
+            "storage", self.storage.routes(), self.storage_ca, options.storage_port
+        )
+        self._sntp, self.sntp_port = await sntp.serve(
+            options.bind, options.sntp_port, options.sntp_offset
+        )
+
+    async def _listen(
+        self, host: str, routes: list[web.RouteDef], ca: Authority, port: int
+    ) -> int:
+        app = web.Application(client_max_size=BODY_LIMIT, middlewares=[_around(self, host)])
+        app.add_routes(routes)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN)
+        await runner.setup()
+        self._runners.append(runner)
+        await web.TCPSite(runner, self.options.bind, port, ssl_context=self._tls(ca)).start()
+        return runner.addresses[0][1]
+
+    def _tls(self, ca: Authority) -> ssl.SSLContext | None:
+        if self.options.plain:
+            return None
+        return ca.server_context(self.options.names, self.options.validity)
+
+    async def stop(self) -> None:
+        """Close every connection and the state."""
+        for runner in self._runners:
+            await runner.cleanup()
+        if self.sntp_port:
+            self._sntp.close()
+        self.db.close()
+
+    def ready(self) -> dict[str, Any]:
+        """Where it listens and what a client needs: what --ready-file holds."""
+        scheme, bind = self.storage.scheme, self.options.bind
+        host = "localhost" if bind in _LOCAL else bind
+        return {
+            "api": f"{scheme}://{host}:{self.port}",
+            "storage": f"{scheme}://{self.options.storage_host or host}:{self.storage.port}",
+            "sntp_port": self.sntp_port,
+            "ca": str(self.ca.pem),
+            "storage_ca": str(self.storage_ca.pem),
+            "management_token_file": str(self.token_file),
+        }
+
+
+def _around(server: Server, host: str) -> Middleware:
+    """What surrounds every handler of one listener."""
+
+    @web.middleware
+    async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if host == "api" and request.path.startswith(management.PREFIXES):
+            if not management.is_allowed(request, server.token):
+                return answers.error(401, "expected the management token")
+            return await _guarded(request, handler)
+        entry = server.recorder.note(request, host)
+        try:
+            recorder.note_body(entry, await request.read())
+        except web.HTTPRequestEntityTooLarge:
+            answer = answers.error(413, f"request body too large: at most {BODY_LIMIT} bytes")
+        else:
+            answer = await server.faults.apply(request, lambda r: _guarded(r, handler))
+        if not faults.hung_up(request):
+            entry["status"] = answer.status
+        return answer
+
+    return around
+
+
+async def _guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """``handler``, with refusals and the router's errors worded as Mender's services do."""
+    try:
+        return await handler(request)
+    except answers.Refusal as refusal:
+        return answers.error(refusal.status, refusal.error)
+    except web.HTTPNotFound:
+        return answers.bare_error(404, "Resource not found")
+    except web.HTTPMethodNotAllowed:
+        return answers.bare_error(405, "Method not allowed")
