@@ -37,8 +37,8 @@ class Journal:
         self._load(_EMPTY)
 
     def _load(self, fields):
-        for name in _EMPTY:
-            setattr(self, name, fields.get(name, _EMPTY[name]))
+        for name, empty in _EMPTY.items():
+            setattr(self, name, fields.get(name, empty))
         self.log = list(self.log)
 
     def restore(self):

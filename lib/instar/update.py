@@ -1,6 +1,6 @@
-# The update's state machine: one table of transitions, saved in the journal before each state acts.
+# The update's state machine: one table of transitions; the journal is saved before a state acts.
 #
-#   updater = Updater(host, server, {"rootfs-image": Firmware})
+#   updater = Updater(host, server)
 #   updater.restore()                   # at every start: what did an earlier one leave?
 #   await updater.run()                 # drives an open update to its end (may reset the board)
 #   await updater.start(deployment)     # a new one
@@ -15,6 +15,7 @@ import time
 
 from micropython import const
 
+from .artifact.provides import merged
 from .artifact.reader import Reader
 from .courier import Courier
 from .errors import Aborted, Broken, Rejected, Transient
@@ -50,14 +51,26 @@ _PROVIDES = "provides"
 _MAX_STARTS = const(3)
 
 
+def _firmware(board, installed):
+    try:
+        from .installers.firmware import Firmware  # imported only when a payload asks for it
+
+        return Firmware(board, installed)
+    except ImportError:
+        raise Rejected("this board has no firmware slots: the module esp32 is missing")
+
+
+INSTALLERS = {"rootfs-image": _firmware}
+
+
 class Updater:
     """Joins one server and the installers, and owns the journal and the stored provides."""
 
-    def __init__(self, host, server, installers):
-        """installers: payload type -> class called with (board, identity of what was installed)."""
+    def __init__(self, host, server, installers=None):
+        """installers: payload type -> callable(board, identity of what was installed or None)."""
         self._host = host
         self._server = server
-        self._installers = installers
+        self._installers = INSTALLERS if installers is None else installers
         self._store = host.settings.store
         self._journal = Journal(self._store, host.clock)
         self._courier = Courier(host, server, self.note)
@@ -115,6 +128,8 @@ class Updater:
         elif self.unproven and journal.starts > _MAX_STARTS:
             self._fail(f"{journal.starts} starts without a proof")
             state = "rollback"
+        elif journal.verdict is None and not self.unproven:
+            self._fail(f"the board started again during {journal.state}")
         self._enter(state)
 
     async def start(self, deployment):
@@ -193,17 +208,23 @@ class Updater:
         if self._journal.tries > _MAX_STARTS:
             raise Rejected(f"the board restarted {self._journal.tries} times while downloading")
         await self._courier.tell(self._journal.id, "downloading")
-        reader = Reader(self._accept, lambda name, size: self._installer.download(name, size))
-        await self._courier.fetch(self._deployment, reader)
-        reader.finish()
+        reader = Reader(self._accept, self._open_file)
+        try:
+            await self._courier.fetch(self._deployment, reader)
+            reader.finish()
+        finally:
+            reader.close()
         self._journal.installed = self._installer.installed()
-        self._journal.provides = reader.header.merged(self.provides())
+        self._journal.provides = merged(self.provides(), reader.header)
 
     def _accept(self, header):
         header.check(self.provides())
         self._installer = self._make(header.payload_type)
         self._journal.type = header.payload_type
         self.note("info", f"Artifact {header.artifact_name}, payload type {header.payload_type}")
+
+    def _open_file(self, name, size):
+        return self._installer.download(name, size)
 
     async def _install(self):
         await self._courier.tell(self._journal.id, "installing")
@@ -215,11 +236,15 @@ class Updater:
         raise Broken("the board did not reset")
 
     async def _verify_reboot(self):
-        if not self._runs_new():
-            raise Broken(f"the new software does not run, {self._installer.running()} does")
+        self._expect_new()
         await self._installer.verify_reboot()
 
+    def _expect_new(self):
+        if not self._runs_new():
+            raise Broken(f"the new software does not run, {self._installer.running()} does")
+
     async def _commit(self):
+        self._expect_new()  # after a start on trial it may be the old software that is asked
         if self._journal.verdict != "success":
             await self._prove()
             self._journal.verdict = "success"
@@ -282,6 +307,9 @@ class Updater:
     async def settle(self):
         """No update is open and the server was reached: what runs on trial has proven itself."""
         for kind in () if self.active else self._installers:
-            installer = self._make(kind)
+            try:
+                installer = self._make(kind)
+            except Rejected:
+                continue  # a payload type that this board cannot take
             if hasattr(installer, "settle"):
                 await installer.settle()

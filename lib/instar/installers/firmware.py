@@ -52,8 +52,9 @@ class Firmware:
 
     def installed(self):
         """Identity of the image that download() wrote: equals running() once that image runs."""
-        if self._slot:
-            self._installed = image_identity(self._slot.partition)
+        if not self._slot:
+            raise Rejected("the payload holds no file: expected one image")
+        self._installed = image_identity(self._slot.partition)
         return self._installed
 
     def download(self, name, size):
@@ -61,6 +62,8 @@ class Firmware:
 
         Raises Rejected if it cannot fit here, Broken if no slot may be touched now.
         """
+        if self._slot:
+            raise Rejected(f"the payload holds a second file, {name}: expected one image")
         target = self._other()
         space = target.info()[3]
         if size > space:

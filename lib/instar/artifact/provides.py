@@ -1,0 +1,35 @@
+# What a board provides after an Artifact was committed.
+# SPDX-License-Identifier: MIT
+
+
+def merged(stored, header):
+    """The provides after `header`'s Artifact, from those before it (both dicts of strings).
+
+    Mender's rule: what the Artifact clears goes (`*` in a pattern is any run of characters), then
+    its own provides are laid over the rest. An Artifact without a list of what it clears clears
+    nothing, as in the official client's daemon. device_type is the board's, not the software's.
+    """
+    patterns = header.clears_provides or ()
+    kept = {
+        key: value
+        for key, value in stored.items()
+        if key != "device_type" and not any(matches(pattern, key) for pattern in patterns)
+    }
+    kept.update(header.provides)
+    return kept
+
+
+def matches(pattern, text):
+    """Whether all of `text` matches: `*` is any run of characters, the rest is literal."""
+    first, *rest = pattern.split("*")
+    if not rest:
+        return pattern == text
+    if not text.startswith(first):
+        return False
+    at = len(first)
+    for part in rest[:-1]:
+        found = text.find(part, at)
+        if found < 0:
+            return False
+        at = found + len(part)
+    return len(text) - at >= len(rest[-1]) and text.endswith(rest[-1])

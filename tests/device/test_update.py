@@ -1,0 +1,505 @@
+# The state machine against a world of fakes: every state with an error in it, and killed in it.
+# Each row compares the exact chain of states and the exact list of statuses the server took.
+import asyncio
+import os
+
+import instar.update
+from instar.errors import Aborted, Broken, Rejected, Transient
+from instar.store import Store
+from instar.update import Updater
+
+
+class Restart(BaseException):
+    """The board starts again: nothing of the program may catch it."""
+
+
+class World:
+    """What outlives a start: the flash (store, slots), the server, and the faults planned."""
+
+    def __init__(self, **faults):
+        self.root = f"/tmp/instar-update-{os.urandom(6).hex()}"
+        self.store = Store(self.root)
+        self.store.put_json("provides", {"artifact_name": "v1", "old.key": "1"})
+        self.running = self.boot = "old"
+        self.pending = False
+        self.faults = faults
+        self.states = []
+        self.statuses = []
+        self.logs = []
+        self.offered = True
+        self.hangs = False
+        self.starts = 0
+
+    def hit(self, where):
+        """Carry out the fault planned for this place: an exception, as often as it is listed."""
+        plan = self.faults.get(where)
+        if isinstance(plan, Exception):  # every time
+            raise plan
+        if plan:
+            error = plan.pop(0)
+            if error:
+                raise error
+
+
+class Board:
+    def __init__(self, world):
+        self.world = world
+
+    def reset(self):
+        raise Restart
+
+    def reset_cause(self):
+        return "HARD_RESET"
+
+
+class Installer:
+    """Two slots with the boot loader's rule: a trial that was not confirmed is over at a reset."""
+
+    world = None
+    needs_reboot = True
+    supports_rollback = True
+
+    def __init__(self, board, installed):
+        self.new = installed
+
+    def running(self):
+        return self.world.running
+
+    def installed(self):
+        return "new"
+
+    def download(self, name, size):
+        return None
+
+    async def install(self):
+        self.world.hit("install")
+        self.world.boot = "new"
+        self.world.pending = True
+        self.world.hit("installed")
+
+    async def reboot(self):
+        self.world.hit("reboot")
+        raise Restart
+
+    async def verify_reboot(self):
+        self.world.hit("verify_reboot")
+
+    async def commit(self):
+        self.world.hit("commit")
+        self.world.pending = False
+        self.world.hit("committed")
+
+    async def rollback(self):
+        self.world.hit("rollback")
+        self.world.boot = "old"
+        self.world.hit("rolled_back")
+
+    async def rollback_reboot(self):
+        self.world.hit("rollback_reboot")
+        raise Restart
+
+    async def verify_rollback(self):
+        self.world.hit("verify_rollback")
+
+    async def failure(self):
+        self.world.hit("failure")
+
+    async def cleanup(self):
+        self.world.hit("cleanup")
+
+
+class InPlace(Installer):
+    """No reboot, no way back: as a payload that sets a configuration."""
+
+    needs_reboot = False
+    supports_rollback = False
+
+    async def install(self):
+        await super().install()
+        self.world.running = "new"
+
+
+class Server:
+    def __init__(self, world):
+        self.world = world
+
+    async def authorise(self, fresh=False):
+        assert fresh
+        self.world.hit("authorise")
+
+    async def open(self, deployment, offset):
+        return Stream()
+
+    async def report(self, deployment_id, status, substate=None):
+        self.world.hit("status " + status)
+        self.world.statuses.append(status)
+        self.world.hit("sent " + status)
+
+    async def send_log(self, deployment_id, entries):
+        self.world.logs.append([entry[2] for entry in entries])
+
+
+class Stream:
+    total = 4
+    chunks = [b"ab", b"cd"]
+
+    def __aiter__(self):
+        self.left = list(self.chunks)
+        return self
+
+    async def __anext__(self):
+        if not self.left:
+            raise StopAsyncIteration
+        return self.left.pop(0)
+
+
+class Header:
+    payload_type = "kind"
+    artifact_name = "v2"
+    provides = {"artifact_name": "v2", "new.key": "2"}
+    clears_provides = ["old.*"]
+
+    def check(self, provides):
+        assert provides["device_type"] == "esp32", provides
+        Installer.world.hit("check")
+
+
+class Reader:
+    header = Header()
+
+    def __init__(self, on_header, open_file):
+        self.on_header = on_header
+
+    def feed(self, view):
+        if self.on_header:
+            self.on_header(self.header)
+            self.on_header = None
+        Installer.world.hit("feed")
+
+    def finish(self):
+        Installer.world.hit("finish")
+
+    def close(self):
+        pass
+
+
+class Settings:
+    retry_interval = retry_interval_max = 0
+    download_tries = 2
+    proof_timeout = 0.3
+    report_timeout = 1
+    artifact_name = "unknown"
+    device_type = "esp32"
+
+
+class Clock:
+    def rfc3339(self):
+        return "2026-11-21T00:00:00Z"
+
+
+class Host:
+    def __init__(self, world):
+        self.world = world
+        self.settings = Settings()
+        self.settings.store = world.store
+        self.board = Board(world)
+        self.clock = Clock()
+
+    def emit(self, event, **info):
+        if event == "state":
+            self.world.states.append(info["state"])
+            self.world.hit("enter " + info["state"])
+
+    def beat(self):
+        pass
+
+    async def online(self):
+        self.world.hit("online")
+
+    async def healthy(self):
+        self.world.hit("health")
+        if self.world.hangs:
+            await asyncio.sleep(100)
+
+
+class Deployment:
+    id = "d1"
+    artifact_name = "v2"
+
+
+def start_board(world):
+    world.starts += 1
+    if world.pending and world.running == "new":  # an unconfirmed trial ends
+        world.running = world.boot = "old"
+        world.pending = False
+    world.running = world.boot
+    Installer.world = world
+    instar.update.Reader = Reader
+    updater = Updater(Host(world), Server(world), {"kind": world.installer})
+    updater.restore()
+    return updater
+
+
+async def one_start(world):
+    updater = start_board(world)
+    if updater.active:
+        await updater.run()
+    if world.offered:  # the server offers it until it has a final status
+        await updater.start(Deployment())
+    assert not updater.active and world.store.get("update") is None
+
+
+def life(world, installer=Installer):
+    """Starts until nothing is open, then what the world has become."""
+    world.installer = installer
+    for _ in range(12):
+        try:
+            asyncio.new_event_loop()
+            asyncio.run(one_start(world))
+            return world
+        except Restart:
+            final = "success" in world.statuses or "failure" in world.statuses
+            world.offered = world.states[-1] == "download" and not final
+    raise AssertionError(f"never quiet: {world.states}")
+
+
+SUCCESS = "download install reboot verify_reboot commit cleanup report"
+GOOD = "downloading installing rebooting installing success"
+BACK = "rollback verify_rollback failure cleanup report"
+
+# (what goes wrong, exact chain of states, exact statuses)
+ERRORS = (
+    ({}, SUCCESS, GOOD),
+    ({"check": [Rejected("x")]}, "download cleanup report", "downloading failure"),
+    ({"feed": [Rejected("x")]}, "download cleanup report", "downloading failure"),
+    ({"finish": [Rejected("x")]}, "download cleanup report", "downloading failure"),
+    ({"feed": [Transient("x")]}, SUCCESS, GOOD),
+    ({"feed": [Transient("x")] * 2}, "download cleanup report", "downloading failure"),
+    ({"install": [Broken("x")]}, "download install " + BACK, "downloading installing failure"),
+    ({"install": [KeyError("x")]}, "download install " + BACK, "downloading installing failure"),
+    (
+        {"reboot": [OSError(5)]},
+        "download install reboot " + BACK,
+        "downloading installing rebooting failure",
+    ),
+    (
+        {"verify_reboot": [Broken("x")]},
+        "download install reboot verify_reboot rollback rollback_reboot "
+        "verify_rollback failure cleanup report",
+        "downloading installing rebooting failure",
+    ),
+    (
+        {"health": [ValueError("sick")]},
+        "download install reboot verify_reboot commit rollback rollback_reboot "
+        "verify_rollback failure cleanup report",
+        "downloading installing rebooting installing failure",
+    ),
+    (
+        {"commit": [Broken("x")]},
+        "download install reboot verify_reboot commit rollback rollback_reboot "
+        "verify_rollback failure cleanup report",
+        "downloading installing rebooting installing failure",
+    ),
+    (
+        {"install": [Broken("x")], "rollback": [Broken("y")]},
+        "download install rollback failure cleanup report",
+        "downloading installing failure",
+    ),
+    (
+        {"install": [Broken("x")], "failure": [Broken("y")], "cleanup": [Broken("z")]},
+        "download install " + BACK,
+        "downloading installing failure",
+    ),
+    ({"cleanup": [Broken("x")]}, SUCCESS, GOOD),
+    ({"status downloading": [Transient("500")]}, SUCCESS, GOOD.split(" ", 1)[1]),
+    ({"status installing": [Transient("500")]}, SUCCESS, GOOD.replace("installing ", "", 1)),
+    ({"status success": [Transient("500")] * 3}, SUCCESS, GOOD),
+    ({"authorise": [Transient("away")]}, SUCCESS, GOOD),
+    ({"online": [Transient("no wifi")]}, SUCCESS, GOOD),
+)
+
+
+def faults(plan):
+    return World(**{where: list(errors) for where, errors in plan.items()})
+
+
+def check(rows, installer=Installer):
+    for plan, chain, statuses in rows:
+        world = life(faults(plan), installer)
+        assert " ".join(world.states) == chain, (plan, world.states)
+        assert " ".join(world.statuses) == statuses, (plan, world.statuses)
+        good = statuses.endswith("success")
+        assert world.running == ("new" if good else "old"), plan
+        name = world.store.get_json("provides")["artifact_name"]
+        assert name == ("v2" if good else "v1"), plan
+        assert len(world.logs) == (1 if statuses.endswith("failure") else 0), plan
+        for name in os.listdir(world.root):
+            os.remove(f"{world.root}/{name}")
+
+
+def test_an_error_in_every_state():
+    check(ERRORS)
+
+
+ABORTS = (
+    ({"status downloading": [Aborted("409")]}, "download cleanup report", ""),
+    (
+        {"status installing": [Aborted("409")]},
+        "download install " + BACK,
+        "downloading",
+    ),
+    (
+        {"status rebooting": [Aborted("409")]},
+        "download install reboot " + BACK,
+        "downloading installing",
+    ),
+    (
+        {"status installing": [None, Aborted("409")]},
+        "download install reboot verify_reboot commit rollback rollback_reboot "
+        "verify_rollback failure cleanup report",
+        "downloading installing rebooting",
+    ),
+)
+
+
+def test_an_abort_stops_undoes_and_says_nothing_more():
+    check(ABORTS)
+
+
+def test_an_abort_of_the_final_status_changes_nothing():
+    world = life(faults({"status success": [Aborted("409")]}))
+    assert world.running == "new" and world.store.get_json("provides")["artifact_name"] == "v2"
+
+
+R = [Restart()]
+AFTER_REBOOT = "download install reboot verify_reboot "
+FELL_BACK = "rollback verify_rollback failure cleanup report"
+KILLS = (
+    ({"enter download": R}, "download " + SUCCESS, GOOD),
+    ({"feed": R}, "download " + SUCCESS, "downloading " + GOOD),
+    ({"enter install": R}, "download install " + FELL_BACK, "downloading failure"),
+    ({"install": R}, "download install " + FELL_BACK, "downloading installing failure"),
+    (
+        {"installed": R},
+        "download install rollback rollback_reboot verify_rollback failure cleanup report",
+        "downloading installing failure",
+    ),
+    ({"enter reboot": R}, SUCCESS, GOOD.replace("rebooting ", "")),
+    (
+        {"enter verify_reboot": R},
+        AFTER_REBOOT + "verify_reboot " + FELL_BACK,
+        "downloading installing rebooting failure",
+    ),
+    (
+        {"enter commit": R},
+        AFTER_REBOOT + "commit commit rollback verify_rollback failure cleanup report",
+        None,
+    ),
+    (
+        {"health": R},
+        AFTER_REBOOT + "commit commit rollback verify_rollback failure cleanup report",
+        None,
+    ),
+    (
+        {"commit": R},
+        AFTER_REBOOT + "commit failure cleanup report",
+        "downloading installing rebooting installing failure",
+    ),
+    ({"committed": R}, AFTER_REBOOT + "commit commit cleanup report", GOOD),
+    ({"enter cleanup": R}, AFTER_REBOOT + "commit cleanup cleanup report", GOOD),
+    ({"enter report": R}, AFTER_REBOOT + "commit cleanup report report", GOOD),
+    (
+        {"sent success": R},
+        AFTER_REBOOT + "commit cleanup report report",
+        GOOD + " success",
+    ),
+    (
+        {"install": [Broken("x")], "enter rollback": R},
+        "download install rollback " + FELL_BACK,
+        "downloading installing failure",
+    ),
+    (
+        {"install": [Broken("x")], "rolled_back": R},
+        "download install rollback " + FELL_BACK,
+        "downloading installing failure",
+    ),
+    (
+        {"install": [Broken("x")], "enter failure": R},
+        "download install rollback verify_rollback failure failure cleanup report",
+        "downloading installing failure",
+    ),
+    (
+        {"install": [Broken("x")], "enter cleanup": R},
+        "download install rollback verify_rollback failure cleanup cleanup report",
+        "downloading installing failure",
+    ),
+    (
+        {"install": [Broken("x")], "enter report": R},
+        "download install rollback verify_rollback failure cleanup report report",
+        "downloading installing failure",
+    ),
+    (
+        {"install": [Broken("x")], "sent failure": R},
+        "download install rollback verify_rollback failure cleanup report report",
+        "downloading installing failure failure",
+    ),
+)
+
+
+def test_killed_in_every_state():
+    check([row for row in KILLS if row[2]])
+
+
+def test_killed_on_trial_before_the_verdict_goes_back():
+    # The old software asks for a proof it cannot give: it is not what was installed.
+    for plan in ({"enter commit": R}, {"health": R}):
+        world = life(faults(plan))
+        assert world.running == "old" and world.statuses[-1] == "failure", world.statuses
+        assert "success" not in world.statuses
+
+
+def test_without_reboot_and_rollback():
+    rows = (
+        (
+            {},
+            "download install commit cleanup report",
+            "downloading installing installing success",
+        ),
+    )
+    check(rows, InPlace)
+
+
+def test_a_proof_that_never_comes_rolls_back():
+    world = life(World(authorise=Transient("away")))
+    assert world.statuses == ["downloading", "installing", "rebooting", "failure"]
+    assert world.running == "old"
+    assert any("not proven within" in line for line in world.logs[0])
+
+
+def test_a_health_check_that_hangs_is_ended():
+    world = World()
+    world.hangs = True
+    life(world)
+    assert world.running == "old" and world.statuses[-1] == "failure"
+
+
+def test_a_download_that_kills_the_board_is_given_up():
+    world = life(faults({"feed": [Restart() for _ in range(4)]}))
+    assert world.statuses == ["downloading"] * 4 + ["failure"], world.statuses
+    assert any("restarted" in line for line in world.logs[0])
+
+
+def test_the_log_tells_what_happened():
+    world = life(faults({"install": [Broken("the flash is worn")]}))
+    assert any("install: the flash is worn" in line for line in world.logs[0])
+    assert any("payload type kind" in line for line in world.logs[0])
+
+
+def test_an_unknown_payload_type_names_what_the_board_has():
+    world = World()
+    world.installer = Installer
+    updater = start_board(world)
+    updater._installers = {"other": Installer}
+    asyncio.run(updater.start(Deployment()))
+    assert "no installer for payload type 'kind': this board has ['other']" in world.logs[0][-1]
+    assert world.statuses == ["downloading", "failure"]
