@@ -74,8 +74,7 @@ def test_other_elements_and_trailing_bytes():
     assert refusal(b"", integer) == "thing: expected INTEGER at byte 0, got the end"
     assert refusal(b"\x1f\x01\x00", integer).endswith("got tag 0x1f")
     assert (
-        refusal(b"\x00", lambda r: r.end())
-        == "thing: expected the end at byte 0, got 1 more bytes"
+        refusal(b"\x00", lambda r: r.end()) == "thing: expected the end at byte 0, got 1 byte(s)"
     )
     assert "unused bits" in refusal(b"\x03\x02\x01\x80", lambda r: r.bit_string())
     assert "unused bits" in refusal(b"\x03\x00", lambda r: r.bit_string())
