@@ -90,7 +90,11 @@ class Updater:
 
     def provides(self):
         """What this board provides, as the server and an Artifact's depends want it."""
-        provides = self._store.get_json(_PROVIDES)
+        try:
+            provides = self._store.get_json(_PROVIDES)
+        except Broken as error:
+            self.note("error", str(error))
+            provides = {"artifact_name": "unknown"}  # Mender's word for it
         if provides is None:
             provides = {"artifact_name": self._host.settings.artifact_name}
         provides["device_type"] = self._host.settings.device_type
@@ -114,7 +118,13 @@ class Updater:
     def restore(self):
         """Read the journal and decide from the software that runs where to go on."""
         journal = self._journal
-        journal.restore()
+        try:
+            journal.restore()
+        except Broken as error:
+            # Which deployment was open is lost, and with it any verdict: the server, which has no
+            # final status yet, offers it again.
+            self.note("error", str(error))
+            journal.close()
         if not self.active:
             return
         self._installer = self._make(journal.type, journal.installed)

@@ -1,0 +1,287 @@
+# The agent's loop against a fake server and board: what it asks, when, and what it tells.
+import asyncio
+import os
+
+from instar.agent import Agent
+from instar.errors import Rejected, Transient, Unauthorised
+from instar.settings import Settings
+from instar.store import Store
+
+
+class Board:
+    def __init__(self):
+        self.fed = 0
+        self.resets = 0
+        self.offline = 0
+
+    async def connect(self):
+        if self.offline:
+            self.offline -= 1
+            raise Transient("no Wi-Fi")
+
+    def feed(self):
+        self.fed += 1
+
+    def reset(self):
+        self.resets += 1
+
+    def reset_cause(self):
+        return "PWRON_RESET"
+
+    def set_clock(self, seconds):
+        raise AssertionError("the host's clock is past the floor")
+
+    def identity(self):
+        return {"mac": "02:00:00:00:00:01"}
+
+    def inventory(self):
+        return {"board": "fake"}
+
+
+class Server:
+    """Answers from scripts; the last entry of a script is repeated."""
+
+    def __init__(self, authorise=(None,), work=(None,)):
+        self.calls = []
+        self.scripts = {"authorise": list(authorise), "next": list(work)}
+
+    def _play(self, name):
+        script = self.scripts[name]
+        entry = script.pop(0) if len(script) > 1 else script[0]
+        if isinstance(entry, Exception):
+            raise entry
+        return entry
+
+    async def authorise(self, fresh=False):
+        self.calls.append("authorise")
+        self._play("authorise")
+
+    async def report_inventory(self, attributes):
+        self.calls.append("inventory")
+        self.attributes = attributes
+
+    async def next_deployment(self, provides):
+        self.calls.append("next")
+        self.provides = provides
+        return self._play("next")
+
+    async def report(self, deployment_id, status, substate=None):
+        self.calls.append(f"{deployment_id} {status}")
+
+    async def send_log(self, deployment_id, entries):
+        self.calls.append(f"{deployment_id} log")
+
+    async def open(self, deployment, offset):
+        raise Rejected("no such file")
+
+
+class Deployment:
+    def __init__(self, name):
+        self.id = self.artifact_name = name
+
+
+def make(server, board=None, **values):
+    root = f"/tmp/instar-agent-{os.urandom(6).hex()}"
+    values["device_type"] = "esp32"
+    values["ntp_host"] = ""
+    values["retry_interval"] = values["retry_interval_max"] = 1
+    board = board or Board()
+    agent = Agent(Settings(values, Store(root)), board, server, installers={})
+    agent.events = []
+    agent.on_event = agent.events.append
+    return agent
+
+
+async def run(agent, until, limit=8):
+    """Run the agent until an event of that name was seen `limit`-bounded."""
+    task = asyncio.create_task(agent.run())
+    for _ in range(limit * 100):
+        await asyncio.sleep_ms(10)
+        if until(agent):
+            break
+    else:
+        raise AssertionError(f"not seen: {names(agent)}")
+    task.cancel()
+    await asyncio.sleep_ms(0)
+
+
+def names(agent):
+    return [event["event"] for event in agent.events]
+
+
+async def test_a_quiet_turn():
+    server = Server()
+    agent = make(server)
+    agent.inventory["room"] = "7"
+    await run(agent, lambda a: "idle" in names(a))
+    assert server.calls == ["authorise", "inventory", "next"]
+    assert names(agent) == ["authorised", "inventory", "idle"]
+    assert agent.events[-1]["seconds"] == 1800
+    assert server.attributes["artifact_name"] == "unknown"
+    assert server.attributes["device_type"] == "esp32"
+    assert server.attributes["board"] == "fake" and server.attributes["room"] == "7"
+    assert server.provides == {"artifact_name": "unknown", "device_type": "esp32"}
+
+
+async def test_pending_until_accepted():
+    server = Server(authorise=[Unauthorised("401")] * 2 + [None])
+    agent = make(server)
+    await run(agent, lambda a: "idle" in names(a))
+    assert server.calls == ["authorise"] * 3 + ["inventory", "next"]
+    assert names(agent)[:4] == ["pending", "retry", "pending", "retry"]
+
+
+async def test_what_the_server_asks_to_wait_is_obeyed():
+    agent = make(Server(authorise=[Transient("429", retry_after=7)]))
+    await run(agent, lambda a: "retry" in names(a))
+    assert agent.events[-1] == {"event": "retry", "seconds": 7}
+
+
+async def test_no_network_is_tried_again():
+    board = Board()
+    board.offline = 1
+    server = Server()
+    agent = make(server, board)
+    await run(agent, lambda a: "idle" in names(a))
+    assert agent.events[0] == {"event": "error", "message": "no Wi-Fi"}
+    assert server.calls == ["authorise", "inventory", "next"]
+
+
+async def test_a_refused_request_waits_for_the_next_interval():
+    agent = make(Server(work=[Rejected("400: bad device type")]))
+    await run(agent, lambda a: "retry" in names(a))
+    assert agent.events[-1] == {"event": "retry", "seconds": 1800}
+    assert agent.events[-2]["message"] == "400: bad device type"
+
+
+async def test_the_interval_is_kept_and_poll_now_ends_it():
+    server = Server()
+    agent = make(server)
+    task = asyncio.create_task(agent.run())
+    await asyncio.sleep_ms(50)
+    assert server.calls.count("next") == 1
+    agent.poll_now()
+    await asyncio.sleep_ms(1200)
+    assert server.calls.count("next") == 2
+    assert server.calls.count("inventory") == 1
+    task.cancel()
+    await asyncio.sleep_ms(0)
+
+
+async def test_final_status_and_inventory_come_before_the_next_poll():
+    server = Server(work=[Deployment("d1"), None])
+    agent = make(server)
+    await run(agent, lambda a: "idle" in names(a))
+    assert server.calls == [
+        "authorise",
+        "inventory",
+        "next",
+        "d1 downloading",
+        "d1 failure",
+        "d1 log",
+        "inventory",
+        "next",
+    ]
+
+
+async def test_a_server_that_never_stops_offering_gets_no_busy_board():
+    server = Server(work=[Deployment("d1")])
+    agent = make(server)
+    await run(agent, lambda a: "idle" in names(a))
+    assert server.calls.count("next") == 3
+
+
+async def test_the_watchdog_is_fed_while_the_agent_makes_progress():
+    agent = make(Server())
+    await run(agent, lambda a: a.board.fed > 1)
+
+
+async def test_a_stalled_agent_does_not_feed():
+    agent = make(Server())
+    agent._beat -= 181000
+    watch = asyncio.create_task(agent._watch())
+    await asyncio.sleep_ms(50)
+    assert agent.board.fed == 0
+    agent.beat()
+    await asyncio.sleep_ms(1100)
+    assert agent.board.fed == 1
+    watch.cancel()
+
+
+async def health(verdict):
+    agent = make(Server())
+    agent.health = verdict
+    await agent.healthy()
+
+
+async def test_health_checks():
+    async def later():
+        return True
+
+    def sick():
+        raise OSError(5)
+
+    await health(None)
+    await health(lambda: True)
+    await health(later)
+    for verdict, error in ((lambda: False, Transient), (lambda: None, Transient), (sick, OSError)):
+        try:
+            await health(verdict)
+        except error:
+            continue
+        raise AssertionError(verdict)
+
+
+def test_a_crash_of_proven_software_leaves_the_agent_alone():
+    agent = make(Server())
+    agent.crashed(ValueError("app"))
+    assert agent.board.resets == 0
+    assert "ValueError: app" in agent.events[0]["message"]
+
+
+def test_a_crash_on_trial_is_in_the_log_and_resets():
+    agent = make(Server())
+    store = agent.settings.store
+    job = {
+        "id": "d1",
+        "state": "reboot",
+        "type": "kind",
+        "installed": "new",
+        "saves": 3,
+        "log": [],
+    }
+    store.put_json("update", job)
+
+    class Installer:
+        needs_reboot = supports_rollback = True
+
+        def __init__(self, board, installed):
+            pass
+
+        def running(self):
+            return "new"
+
+    board = Board()
+    agent = Agent(agent.settings, board, Server(), installers={"kind": Installer})
+    agent.crashed(ValueError("app"))
+    assert board.resets == 1
+    assert any("ValueError: app" in line[2] for line in store.get_json("update")["log"])
+
+
+def damage(store, name):
+    with open(store._path(name), "wb") as file:
+        file.write(b"damaged")
+
+
+async def test_damaged_records_do_not_stop_the_board():
+    server = Server()
+    agent = make(server)
+    for record in ("update", "provides"):
+        damage(agent.settings.store, record)
+    again = Agent(agent.settings, Board(), server, installers={})
+    again.events = []
+    again.on_event = again.events.append
+    await run(again, lambda a: "idle" in names(a))
+    assert agent.settings.store.get("update") is None
+    assert server.provides["artifact_name"] == "unknown"
+    assert any("provides is damaged" in e.get("message", "") for e in again.events)
