@@ -89,7 +89,9 @@ class Partition:
     TYPE_DATA = DATA
 
     def __init__(self, _id, _block_size=4096):
-        if isinstance(_id, str):
+        if isinstance(_id, tuple):  # a row, for this module's own use
+            row = _id
+        elif isinstance(_id, str):
             row = _lookup(_id)
         elif _id == self.BOOT:
             row = _boot()
@@ -99,18 +101,15 @@ class Partition:
             raise ValueError
         if not row:
             raise OSError(_ENOENT)
-        self._set(row, _block_size)
-
-    def _set(self, row, block_size):
         self._row = row
-        self._block = block_size
-        self._cache = bytearray(_SECTOR) if block_size < _SECTOR else None
+        self._block = _block_size
+        self._cache = bytearray(_SECTOR) if _block_size < _SECTOR else None
 
     @staticmethod
     def find(type=APP, subtype=_ANY, label=None, block_size=4096):
         """Every partition that matches, in the table's order."""
         return [
-            _partition(row, block_size)
+            Partition(row, block_size)
             for row in _rows
             if row[TYPE] == type
             and subtype in (_ANY, row[SUBTYPE])
@@ -229,7 +228,7 @@ class Partition:
         if not apps:
             raise OSError(_ENOENT)
         after = apps.index(self._row) + 1 if self._row in apps else 0
-        return _partition(apps[after % len(apps)], 4096)
+        return Partition(apps[after % len(apps)])
 
     @classmethod
     def mark_app_valid_cancel_rollback(cls):
@@ -243,13 +242,6 @@ class Partition:
         entry = ota.entries[place]
         if entry.state != VALID:
             ota.write(place, entry.seq, VALID)
-
-
-def _partition(row, block_size):
-    # Partition(label) would give the first of that name; this one is of this very row.
-    partition = Partition(Partition.RUNNING, 4096)
-    partition._set(row, block_size)
-    return partition
 
 
 def _choose(ota, slot, count):

@@ -1,0 +1,186 @@
+"""``instar sim``: make the flash file of a simulated board, and run it."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from datetime import datetime, timezone
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
+from . import flash_builder
+from .simulator import Event, Simulator, heap_bytes
+
+NOT_MET = 3
+CUTS = ("before", "torn", "ragged", "after")
+_UNITS = {"KB": 1 << 10, "MB": 1 << 20}
+
+
+@click.group()
+def sim() -> None:
+    """Create and run simulated boards."""
+
+
+def _size(ctx: click.Context, param: click.Parameter, value: str) -> int:
+    match = re.fullmatch(r"(\d+)(KB|MB)", value.upper())
+    if not match:
+        raise click.BadParameter(f"a size like 4MB expected, got {value!r}")
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def _files(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> dict[str, str]:
+    found = {}
+    for pair in value:
+        host, colon, board = pair.rpartition(":")
+        if not colon or not board.startswith("/") or not Path(host).is_file():
+            raise click.BadParameter(f"HOST:/BOARD with an existing file expected, got {pair!r}")
+        found[board] = host
+    return found
+
+
+@sim.command()
+@click.argument("flash", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--image", required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--board", type=click.Choice(list(flash_builder.TABLES)), default="ESP32_GENERIC")
+@click.option("--flash-size", callback=_size, default="4MB", show_default=True)
+@click.option("--settings", type=click.Path(exists=True), help="Becomes /instar.json.")
+@click.option(
+    "--file",
+    "files",
+    multiple=True,
+    metavar="HOST:BOARD",
+    callback=_files,
+    help="A file for the board's file system.",
+)
+@click.option("--seed", type=int, help="Of the MAC address; without it a random one.")
+@click.option("--force", is_flag=True, help="Replace an existing flash file.")
+def create(
+    flash: Path,
+    image: Path,
+    board: str,
+    flash_size: int,
+    settings: str | None,
+    files: dict[str, str],
+    seed: int | None,
+    force: bool,
+) -> None:
+    """Make FLASH, the flash chip of a board that was just flashed with an image."""
+    if flash.exists() and not force:
+        raise click.UsageError(f"{flash} exists; --force replaces it")
+    if settings:
+        files = {"/instar.json": settings, **files}
+    rows = flash_builder.TABLES[board]
+    flash_builder.write_flash(
+        flash, image.read_bytes(), size=flash_size, files=files, seed=seed, rows=rows
+    )
+    click.echo(f"{flash}: {board}, {flash_size >> 10} KiB, {len(files)} files")
+
+
+def _heap(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    try:
+        heap_bytes(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+    return value
+
+
+def _cut(ctx: click.Context, param: click.Parameter, value: str | None):
+    if value is None:
+        return None
+    number, _, how = value.partition(":")
+    if not number.isdigit() or (how or "before") not in CUTS:
+        raise click.BadParameter(f"N[:{'|'.join(CUTS)}] expected, got {value!r}")
+    return int(number), how or "before"
+
+
+def _rtc(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+    if value is None:
+        return 0
+    if value == "host":
+        return None
+    try:
+        when = datetime.fromisoformat(value.replace("Z", "+00:00"))
+    except ValueError as error:
+        raise click.BadParameter(f"host or an ISO 8601 time expected, got {value!r}") from error
+    when = when if when.tzinfo else when.replace(tzinfo=timezone.utc)
+    since = when - datetime(2000, 1, 1, tzinfo=timezone.utc)
+    return int(since.total_seconds() * 1_000_000)
+
+
+@sim.command()
+@click.argument("flash", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--heap", default="64wk", callback=_heap, show_default=True, help="As -X heapsize.")
+@click.option("--until", type=click.Choice(["idle", "success", "failure"]))
+@click.option("--seconds", type=float, help="Switch the board off after this time.")
+@click.option("--boots", type=int, help="Switch the board off after so many boots.")
+@click.option("--events", is_flag=True, help="One JSON event per line on stdout.")
+@click.option("--trace", is_flag=True, help="An event for each flash operation.")
+@click.option("--seed", type=int, help="Of the board's randomness.")
+@click.option("--rtc", "rtc_us", callback=_rtc, metavar="ISO|host", help="The RTC at power-on.")
+@click.option("--cut", callback=_cut, metavar="N[:HOW]", help="Cut the power at operation N.")
+@click.option("--quiet", is_flag=True, help="The board's console is not shown.")
+@click.pass_context
+def run(ctx, flash, until, seconds, boots, events, quiet, cut, **board) -> None:
+    """Run the board in FLASH, boot after boot, until the condition or a dead end.
+
+    The board's console is on stderr. HOW of a cut: before, torn (half of it done), ragged
+    (scattered bits done), after. Exit code: 0 the condition was met, or none was asked for; 3 it
+    was not met; 2 usage.
+    """
+    view = _View(events, quiet)
+    with view.progress:
+        outcome = Simulator(
+            flash, on_event=view.event, console=view.console, power_cut_at=cut, **board
+        ).run(until, seconds, boots)
+    view.say(f"simulator: ended by {outcome.reason}")
+    ctx.exit(0 if outcome.met or until is None else NOT_MET)
+
+
+class _View:
+    """What a run shows: events on stdout, all else on stderr, a bar on a terminal."""
+
+    def __init__(self, events: bool, quiet: bool) -> None:
+        self._events = events
+        self._quiet = quiet
+        self._told_heap = False
+        self._err = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+        bar = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+        self.progress = Progress(*bar, console=self._err, disable=not sys.stderr.isatty())
+        self._task = None
+
+    def say(self, text: str) -> None:
+        if not self._quiet:
+            self._err.print(text)
+
+    def console(self, line: bytes) -> None:
+        self.say(line.decode(errors="replace").rstrip("\r"))
+
+    def event(self, event: Event) -> None:
+        if self._events:
+            click.echo(json.dumps(event))
+        if event["event"] == "progress":
+            self._progress(event)
+        elif event["event"] == "heap":
+            self._heap(event)
+        elif not self._events:
+            self.say(" ".join(f"{key}={value}" for key, value in event.items() if key != "from"))
+
+    def _progress(self, event: Event) -> None:
+        total = event.get("total") or None
+        if self._task is None:
+            self._task = self.progress.add_task("download", total=total)
+        self.progress.update(self._task, completed=event.get("done", 0), total=total)
+
+    def _heap(self, event: Event) -> None:
+        if not self._told_heap:
+            self._told_heap = True
+            size, romfs = event["size"], event["romfs"]
+            used, free = event["used"], event["free"]
+            self.say(
+                f"simulator: heap {size} bytes + {romfs} for the ROMFS;"
+                f" the emulation uses {used}, {free} are free"
+            )

@@ -1,0 +1,256 @@
+"""Runs a simulated board: gives it power again after a reset or a cut, and hears what it says.
+
+    simulator = Simulator("board.flash", heap="64wk", on_event=print)
+    outcome = simulator.run(until="success", seconds=60)
+
+Each boot is one process that runs boards/UNIX; the flash file is all that survives it. This module
+is the world around the board: power, the RTC's battery, the number of the next flash operation.
+What a board does is not known here.
+
+Events are dicts with an "event" key: the board's own (lines `@instar {json}` on its console), and
+the simulator's, which have "from": "simulator": boot (slot, cause, boot), heap (size, romfs, used,
+free), op (number, kind, address, length), reset, soft_reset, watchdog, cut (op, how), panic, repl,
+stuck, dead, died (each of these four with why).
+
+Limits: POSIX. A board in its REPL with the watchdog running is reset at once, not only after the
+timeout; without a watchdog it would sit there for ever, so the run ends.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import image_builder
+from .board_process import BoardProcess
+from .flash_builder import parse_table
+
+Event = dict
+Condition = Callable[[Event], bool]
+
+# machine.reset_cause() of the ESP32, by how the boot before ended. Other ends are for good.
+NEXT_CAUSE = {"cut": 1, "reset": 2, "panic": 2, "watchdog": 3, "soft_reset": 5}
+CAUSES = {1: "PWRON_RESET", 2: "HARD_RESET", 3: "WDT_RESET", 5: "SOFT_RESET"}
+_POWER_ON = 1
+_SOFT = 5
+
+_PREFIX = b"@instar "
+_EPOCH_2000_US = 946684800 * 1_000_000
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended. met: its condition came true. reason: the condition's event; else deadline,
+    boots, or what the board ended in for good: repl, stuck, dead, died."""
+
+    met: bool
+    reason: str
+
+
+def heap_bytes(text: str) -> int:
+    """`64wk` in bytes. MicroPython's -X heapsize: a `w` counts pointers where a board has 4 bytes.
+
+    Raises:
+        ValueError: not a number with an optional w and an optional k or m.
+    """
+    number = text.lower()
+    scale = {"k": 1 << 10, "m": 1 << 20}.get(number[-1:], 1)
+    number = number[:-1] if scale > 1 else number
+    words = number.endswith("w")
+    number = number.removesuffix("w")
+    if not number.isdigit():
+        raise ValueError(f"a heap like 64wk, 128k or 2M expected, got {text!r}")
+    return int(number) * scale * (2 if words else 1)
+
+
+def largest_romfs(flash: bytes) -> int:
+    """Size of the largest ROMFS among the app partitions: what a boot may have to mount."""
+    apps = [(row[2], row[2] + row[3]) for row in parse_table(flash) if row[0] == 0]
+    return max((len(image_builder.find_romfs(flash[a:b])) for a, b in apps), default=0)
+
+
+def condition(until: str | Condition | None) -> Condition:
+    """`success`, `failure`: that status was reported and the board is idle after. Another word: an
+    event of that name. A function of the event: itself."""
+    if callable(until):
+        return until
+    if until not in ("success", "failure"):
+        return lambda event: event["event"] == until
+    seen = False
+
+    def reported(event: Event) -> bool:
+        nonlocal seen
+        seen = seen or (event["event"] == "report" and event.get("status") == until)
+        return seen and event["event"] == "idle"
+
+    return reported
+
+
+class Simulator:
+    """One board with its flash file.
+
+    heap: as MicroPython's -X heapsize; the ROMFS's size is added. seed: of the board's randomness.
+    rtc_us: microseconds since 2000-01-01 on the RTC at every power-on, or None: the host's time.
+    on_event: called with each event; console: with each other line of the board's console (bytes).
+    power_cut_at: (operation, "before" | "torn" | "ragged" | "after"); happens once. ops: number of
+    the latest flash operation, the boot loader's included. trace: an op event for each of them.
+    options: more of power_on.py's.
+    """
+
+    def __init__(
+        self,
+        flash: str | Path,
+        *,
+        heap: str = "64wk",
+        seed: int | None = None,
+        rtc_us: int | None = 0,
+        on_event: Callable[[Event], None] = lambda event: None,
+        console: Callable[[bytes], None] = lambda line: None,
+        power_cut_at: tuple[int, str] | None = None,
+        trace: bool = False,
+        options: dict[str, object] | None = None,
+    ) -> None:
+        self.flash = Path(flash).resolve()
+        self.power_cut_at = power_cut_at
+        self.ops = 0
+        self.boots = 0
+        self._heap = heap_bytes(heap)
+        self._seed = seed
+        self._rtc_us = rtc_us
+        self._on_event = on_event
+        self._console = console
+        self._trace = trace
+        self._options = options or {}
+        self._switch_on()
+
+    def _switch_on(self) -> None:
+        self._cause = _POWER_ON
+        self._slot = ""
+        self._watchdog_ms: int | None = None
+        # RTC minus host clock: what a real RTC keeps through a reset, and loses with the power.
+        now = time.time_ns() // 1000 - _EPOCH_2000_US
+        self._rtc_offset = 0 if self._rtc_us is None else self._rtc_us - now
+
+    def run(
+        self,
+        until: str | Condition | None = None,
+        seconds: float | None = None,
+        boots: int | None = None,
+    ) -> Outcome:
+        """Boot after boot until the condition, the time, the number of boots, or a dead end.
+
+        The board is switched off when this returns; another run() switches it on again.
+        """
+        met = condition(until)
+        deadline = time.monotonic() + seconds if seconds is not None else float("inf")
+        last_boot = self.boots + boots if boots is not None else None
+        self._switch_on()
+        while self.boots != last_boot:
+            end, event = self._boot(deadline, met)
+            if event:
+                return Outcome(True, event["event"])
+            word = "watchdog" if end == "repl" and self._watchdog_ms else end
+            if word not in NEXT_CAUSE:
+                return Outcome(False, word)
+            self._after(word)
+        return Outcome(False, "boots")
+
+    def _after(self, word: str) -> None:
+        if word == "cut":
+            self._switch_on()
+        elif word != "soft_reset":
+            self._watchdog_ms = None
+        self._cause = NEXT_CAUSE[word]
+
+    def _boot(self, deadline: float, met: Condition) -> tuple[str, Event | None]:
+        # (how the boot ended, the event that met the condition)
+        self.boots += 1
+        romfs = largest_romfs(self.flash.read_bytes())
+        process = BoardProcess(
+            self.flash,
+            heap=self._heap + romfs,
+            options=self._boot_options(romfs),
+            watchdog_ms=self._watchdog_ms,
+        )
+        for source, line in process.lines(deadline):
+            event = self._hear(source, line, romfs)
+            if event and self._tell(event, met):
+                return "", event
+        self._watchdog_ms = process.watchdog_ms
+        event = self._end_event(process.end)
+        return event["event"], event if self._tell(event, met) else None
+
+    def _boot_options(self, romfs: int) -> dict[str, object]:
+        options: dict[str, object] = {
+            "cause": self._cause,
+            "ops": self.ops,
+            "rom": romfs,
+            "boot": self.boots,
+            "rtc": self._rtc_offset,
+            **self._options,
+        }
+        if self._seed is not None:
+            options["seed"] = self._seed
+        if self.power_cut_at:
+            options["cut"] = "{}:{}".format(*self.power_cut_at)
+        if self._trace:
+            options["trace"] = 1
+        if self._cause == _SOFT:
+            options["soft"] = self._slot
+        return options
+
+    def _tell(self, event: Event, met: Condition) -> bool:
+        self._on_event(event)
+        return met(event)
+
+    # What the board says.
+
+    def _hear(self, source: str, line: bytes, romfs: int) -> Event | None:
+        if source == "control":
+            word, *values = line.decode().split()
+            return self._control(word, values, romfs)
+        event = _board_event(line)
+        if not event:
+            self._console(line)
+        return event
+
+    def _control(self, word: str, values: list[str], romfs: int) -> Event | None:
+        if word == "op":
+            self.ops += 1
+            if values:
+                kind, address, length = values[0], int(values[1]), int(values[2])
+                return _event("op", number=self.ops, kind=kind, address=address, length=length)
+        elif word == "rtc":
+            self._rtc_offset = int(values[0])
+        elif word == "boot":
+            self._slot = values[0]
+            return _event("boot", slot=self._slot, cause=CAUSES[self._cause], boot=self.boots)
+        elif word == "heap":
+            used, free = map(int, values)
+            return _event("heap", size=self._heap, romfs=romfs, used=used, free=free)
+        return None
+
+    def _end_event(self, end: str) -> Event:
+        word, _, why = end.partition(" ")
+        if word != "cut":
+            return _event(word, **({"why": why} if why else {}))
+        self.power_cut_at = None
+        number, how = why.split()
+        return _event("cut", op=int(number), how=how)
+
+
+def _event(name: str, **info: object) -> Event:
+    return {"event": name, "from": "simulator", **info}
+
+
+def _board_event(line: bytes) -> Event | None:
+    if not line.startswith(_PREFIX):
+        return None
+    try:
+        event = json.loads(line.removeprefix(_PREFIX))
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) and isinstance(event.get("event"), str) else None
