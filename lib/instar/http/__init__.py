@@ -1,0 +1,284 @@
+# An asyncio HTTP/1.1 client with verified TLS and kept-alive connections, shaped like requests.
+#
+#   client = Client(ca=[der], feed=watchdog.feed)
+#   response = await client.put(url, json={"status": "success"})
+#   if response.status_code == 204: ...
+#   await client.close()
+#
+# One connection per host is kept for the next request; `max_connections` bounds all of them (a
+# TLS connection takes some 30 KiB). Only https, unless allow_plain says otherwise in words.
+#
+# Limits: no proxies, cookies, content codings or pipelining; TLS 1.2; see wire.py, response.py.
+# SPDX-License-Identifier: MIT
+
+import asyncio
+import json as _json
+import sys
+import time
+
+from micropython import const
+
+from .. import __version__
+from ..errors import Rejected, Transient
+from .message import join_url, printable, read_head, request_head, retry_after, split_url
+from .response import Response
+from .wire import Connection, Ended, tls_context
+
+_SMALL = const(4096)  # a request up to this size leaves in one write
+_MAX_REDIRECTS = const(3)
+_REDIRECTS = (301, 302, 303, 307, 308)
+# What may be sent twice if the first one's fate is unknown (RFC 9110 §9.2.2).
+_IDEMPOTENT = ("GET", "HEAD", "PUT")
+# What follows a redirect. Everything else may be a secret that is not for the next host.
+_HARMLESS = ("accept", "if-range", "range", "user-agent")
+
+
+class Request:
+    """What to send, made once: the URL's parts, the bytes of the head, the body."""
+
+    def __init__(self, method, url, headers, data, json):
+        if json is not None:
+            data = _json.dumps(json)
+        if isinstance(data, str):
+            data = data.encode()
+        self.method, self.url, self.body = method, url, data
+        self.origin, target = split_url(url)
+        self.streamed = hasattr(data, "__aiter__")
+        names = [name.lower() for name in headers]
+        if "content-length" in names or "transfer-encoding" in names:
+            raise Rejected("header: expected the length of the body to be left to the client")
+        headers = dict(headers)
+        if json is not None and "content-type" not in names:
+            headers["Content-Type"] = "application/json"
+        if self.streamed:
+            headers["Transfer-Encoding"] = "chunked"
+        elif data is not None or method in ("POST", "PUT", "PATCH"):
+            headers["Content-Length"] = len(data or b"")
+        self.head = request_head(method, self.origin, target, headers)
+
+    async def send(self, connection):
+        """Write it all; a small one in one write, which Nagle's algorithm cannot delay."""
+        if self.streamed:
+            await self._send_chunks(connection)
+            return
+        view = memoryview(self.body or b"")
+        room = max(0, _SMALL - len(self.head))
+        await connection.write(self.head + bytes(view[:room]))
+        await connection.write(view[room:])
+
+    async def _send_chunks(self, connection):
+        # `held` waits for company: the head leaves with the first chunk, the end with the last.
+        held = self.head
+        async for chunk in self.body:  # pyright: ignore[reportGeneralTypeIssues]
+            if not len(chunk):
+                continue  # a chunk of size 0 would end the body
+            size = b"%x\r\n" % len(chunk)
+            if len(held) + len(size) + len(chunk) > _SMALL:
+                await connection.write(held)
+                held = b""
+            held += size + bytes(chunk) + b"\r\n"
+        await connection.write(held + b"0\r\n\r\n")
+
+
+class Client:
+    """Requests over at most `max_connections` connections.
+
+    ca: DER certificates of the CAs to trust. cert, key: this board's own in DER, if the server
+    asks. timeout: the longest silence, and the longest time to an answer's head, in seconds;
+    connect_timeout and handshake_timeout likewise. idle_timeout: how long an unused connection is
+    kept. max_body: the largest body read as a whole, in bytes. feed: called whenever bytes
+    arrive and just before what blocks, as a watchdog needs.
+    """
+
+    def __init__(
+        self,
+        *,
+        ca=(),
+        cert=None,
+        key=None,
+        allow_plain=False,
+        timeout=30,
+        connect_timeout=15,
+        handshake_timeout=30,
+        idle_timeout=60,
+        max_connections=2,
+        max_body=65536,
+        user_agent=None,
+        feed=None,
+    ):
+        self._trust = (ca, cert, key)
+        self._context = None
+        self._allow_plain = allow_plain
+        self._timeout_ms = int(timeout * 1000)
+        self._connect_ms = int(connect_timeout * 1000)
+        self._handshake_ms = int(handshake_timeout * 1000)
+        self._idle_ms = int(idle_timeout * 1000)
+        self._max_connections = max_connections
+        self._max_body = max_body
+        self._user_agent = user_agent or "instar/%s (MicroPython; %s)" % (
+            __version__,
+            sys.platform,
+        )
+        self._feed = feed
+        self._connections = []  # those in use and those kept; the longest idle come first
+        self._freed = asyncio.Event()
+
+    async def request(
+        self,
+        method,
+        url,
+        *,
+        headers=None,
+        data=None,
+        json=None,
+        stream=False,
+        redirects=0,
+        idempotent=None,
+    ):
+        """One request and its Response; the body is read whole unless `stream`.
+
+        data: bytes, str, or an async iterable of bytes (sent chunked). json: a value to send
+        instead. redirects: how many to follow, at most 3, for downloads; only to https, and with
+        no header but Range and its like. idempotent: says that the request may be sent twice
+        where its method does not say so.
+
+        Raises Transient (and Untrusted) for what another try may cure, Rejected for a URL or a
+        header that must not be sent.
+        """
+        headers = dict(headers or {})
+        if "user-agent" not in [name.lower() for name in headers]:
+            headers["User-Agent"] = self._user_agent
+        again = method in _IDEMPOTENT if idempotent is None else idempotent
+        request = Request(method, url, headers, data, json)
+        if not request.origin[0] and not self._allow_plain:
+            raise Rejected("%s: expected https (plain HTTP is not allowed)" % request.origin[1])
+        for _ in range(min(redirects, _MAX_REDIRECTS) + 1):
+            response = await self._exchange(request, again and not request.streamed)
+            if not redirects or response.status_code not in _REDIRECTS:
+                break
+            await response.close()
+            request = self._follow(request, response, headers)
+        else:
+            raise Transient("%s: too many redirects" % request.origin[1])
+        if not stream:
+            await response.load(self._max_body)
+        return response
+
+    def get(self, url, **options):
+        """See request()."""
+        return self.request("GET", url, **options)
+
+    def post(self, url, **options):
+        """See request()."""
+        return self.request("POST", url, **options)
+
+    def put(self, url, **options):
+        """See request()."""
+        return self.request("PUT", url, **options)
+
+    def patch(self, url, **options):
+        """See request()."""
+        return self.request("PATCH", url, **options)
+
+    async def close(self):
+        """Close every connection, those in use too. The client can be used again."""
+        while self._connections:
+            self._drop(self._connections[-1])
+
+    def _follow(self, request, response, headers):
+        location = response.headers.get("location", "")
+        url = join_url(request.url, location)
+        kept = {name: headers[name] for name in headers if name.lower() in _HARMLESS}
+        try:
+            following = Request(request.method, url, kept, None, None)
+        except Rejected as error:
+            raise Transient("%s: redirect to a bad URL: %s" % (request.origin[1], error))
+        if not location or not following.origin[0] or request.method not in ("GET", "HEAD"):
+            raise Transient("%s: expected redirects of GET to https only" % request.origin[1])
+        return following
+
+    async def _exchange(self, request, again):
+        fresh = False
+        while True:
+            connection = await self._lease(request.origin, fresh)
+            try:
+                connection.begin()
+                await request.send(connection)
+                connection.expect_head()
+                head = await read_head(connection)
+                connection.expect_body()
+                return Response(request.url, request.method, head, connection, self._release)
+            except Ended:
+                self._drop(connection)
+                # A kept connection that dies before any byte of the answer was most likely
+                # closed by the server meanwhile. Where nothing was sent, nothing was done.
+                if not connection.reused or connection.received or (connection.sent and not again):
+                    raise
+                fresh = True
+            except BaseException:
+                self._drop(connection)
+                raise
+
+    async def _lease(self, origin, fresh):
+        # A connection to `origin`, marked busy: a kept one, or a new one once there is room.
+        while True:
+            connection = None if fresh else self._kept(origin)
+            if connection:
+                return connection
+            if len(self._connections) < self._max_connections:
+                return await self._connect(origin)
+            idle = [c for c in self._connections if not c.busy]
+            if idle:
+                self._drop(idle[0])
+            else:
+                await self._wait_for_room()
+
+    def _kept(self, origin):
+        for connection in [c for c in self._connections if not c.busy and c.origin == origin]:
+            age = time.ticks_diff(time.ticks_ms(), connection.idle_since)
+            if age < self._idle_ms and connection.alive():
+                connection.busy = connection.reused = True
+                return connection
+            self._drop(connection)
+        return None
+
+    async def _connect(self, origin):
+        if origin[0] and not self._context:
+            self._context = tls_context(*self._trust)
+        context = self._context if origin[0] else None
+        connection = Connection(origin, self._timeout_ms, self._feed)
+        connection.busy = True
+        self._connections.append(connection)
+        try:
+            await connection.open(context, self._connect_ms, self._handshake_ms)
+        except BaseException:
+            self._drop(connection)
+            raise
+        return connection
+
+    async def _wait_for_room(self):
+        self._freed.clear()
+        try:
+            await asyncio.wait_for_ms(self._freed.wait(), self._timeout_ms)
+        except asyncio.TimeoutError:
+            raise Transient("all %d connections are in use" % self._max_connections)
+
+    def _release(self, connection, reusable):
+        # Called by the Response when it is done with the connection.
+        if not reusable or connection not in self._connections:
+            self._drop(connection)
+            return
+        for other in [c for c in self._connections if c.origin == connection.origin]:
+            if not other.busy:
+                self._drop(other)
+        connection.busy = False
+        connection.idle_since = time.ticks_ms()
+        self._connections.remove(connection)
+        self._connections.append(connection)
+        self._freed.set()
+
+    def _drop(self, connection):
+        if connection in self._connections:
+            self._connections.remove(connection)
+        connection.close()
+        self._freed.set()

@@ -1,0 +1,198 @@
+# HTTP/1.1 as text: URLs, the head of a request, the head of an answer, dates. No socket here.
+#
+#   origin, target = split_url("https://updates.example/a?b")   # (True, "updates.example", 443)
+#   head = request_head("GET", origin, target, {"Accept": "*/*"})
+#   status, reason, headers, keep = await read_head(connection)
+#
+# Nonsense from a server is Transient: it may be a captive portal, and another network will do.
+# Nonsense from the caller is Rejected. No message shows a path or a query: they can hold secrets.
+# SPDX-License-Identifier: MIT
+
+import time
+
+from micropython import const
+
+from ..errors import Rejected, Transient
+
+_MAX_STATUS_LINE = const(256)
+_MAX_HEADER_LINE = const(4000)
+_MAX_HEADERS = const(64)
+_MAX_HEAD = const(8192)
+_MAX_INTERIM = const(8)  # 1xx answers before the real one
+_MAX_RETRY_AFTER = const(86400)
+_UNIX_2000 = const(946684800)
+_MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
+
+
+def printable(data, count=60):
+    """The first `count` characters of bytes from outside, fit for a message."""
+    return "".join([chr(c) if 32 <= c < 127 else "." for c in bytes(data[:count])])
+
+
+def split_url(url):
+    """((secure, host, port), target) of an http or https URL. Raises Rejected."""
+    scheme, mark, rest = url.partition("://")
+    scheme = scheme.lower()
+    if not mark or scheme not in ("http", "https"):
+        raise Rejected("URL: expected https://host[:port]/path, got another scheme")
+    if not _plain(url) or " " in url:
+        raise Rejected("URL: expected printable ASCII without spaces")
+    rest = rest.partition("#")[0]
+    cut = min([at for at in (rest.find("/"), rest.find("?"), len(rest)) if at >= 0])
+    target = rest[cut:]
+    secure = scheme == "https"
+    host, port = _split_authority(rest[:cut], 443 if secure else 80)
+    return (secure, host, port), target if target.startswith("/") else "/" + target
+
+
+def _split_authority(authority, port):
+    if authority.startswith("["):
+        host, mark, rest = authority[1:].partition("]")
+        good = mark and ":" in host and not host.strip("0123456789abcdefABCDEF:.")
+    else:
+        host, mark, _ = authority.partition(":")
+        rest = authority[len(host) :]
+        good = host and all(c.isalpha() or c.isdigit() or c in "-._" for c in host)
+    if good and rest and rest != ":":
+        good = rest[0] == ":" and rest[1:].isdigit() and len(rest) <= 6
+        port = int(rest[1:]) if good else 0
+    if not good or not 0 < port < 65536:
+        raise Rejected("URL: expected host[:port] after the scheme, without a user name")
+    return host, port
+
+
+def join_url(base, location):
+    """The absolute URL of a Location header (RFC 3986 §5, without dot segments)."""
+    if "://" in location.partition("?")[0]:
+        return location
+    scheme, _, rest = base.partition("#")[0].partition("://")
+    if location.startswith("//"):
+        return scheme + ":" + location
+    rest = rest.partition("?")[0]
+    host, _, path = rest.partition("/")
+    if location.startswith("?"):
+        return scheme + "://" + rest + location
+    if not location.startswith("/"):
+        location = "/" + path[: path.rfind("/") + 1] + location
+    return scheme + "://" + host + location
+
+
+def _plain(text):
+    return all(" " <= c <= "~" for c in text)
+
+
+def request_head(method, origin, target, headers):
+    """The bytes of a request's head, its empty line included. Raises Rejected.
+
+    Line breaks in a name or a value would let their author add headers, or whole requests.
+    """
+    secure, host, port = origin
+    host = "[%s]" % host if ":" in host else host
+    if port != (443 if secure else 80):
+        host = "%s:%d" % (host, port)
+    lines = ["%s %s HTTP/1.1" % (method, target), "Host: " + host]
+    for name in headers:
+        value = str(headers[name])
+        if not _plain(name) or not _plain(value) or not name or " " in name or ":" in name:
+            raise Rejected("header: expected a name and a value in printable ASCII")
+        lines.append("%s: %s" % (name, value))
+    lines.append("\r\n")
+    return "\r\n".join(lines).encode()
+
+
+async def read_head(connection):
+    """(status, reason, headers, whether HTTP/1.1), 1xx answers skipped. Raises Transient."""
+    for _ in range(_MAX_INTERIM):
+        line = await connection.readline(_MAX_STATUS_LINE)
+        status, reason = _status(connection, line)
+        headers = await _read_headers(connection)
+        if status >= 200:
+            return status, reason, headers, line.startswith(b"HTTP/1.1")
+    raise Transient("%s: expected an answer after %d of 1xx" % (connection.name, _MAX_INTERIM))
+
+
+def _status(connection, line):
+    parts = line.split(b" ", 2)
+    good = len(parts) > 1 and parts[0] in (b"HTTP/1.1", b"HTTP/1.0")
+    good = good and len(parts[1]) == 3 and parts[1].isdigit()
+    status = int(parts[1]) if good else 0
+    # 101 would be another protocol, and nobody asked for it.
+    if not 100 <= status < 600 or status == 101:
+        text = "%s: expected an HTTP/1.1 answer, got '%s'"
+        raise Transient(text % (connection.name, printable(line)))
+    return status, printable(parts[2]) if len(parts) > 2 else ""
+
+
+async def _read_headers(connection):
+    headers = {}
+    total = 0
+    for _ in range(_MAX_HEADERS + 1):
+        line = await connection.readline(_MAX_HEADER_LINE)
+        if not line:
+            return headers
+        total += len(line)
+        if total > _MAX_HEAD:
+            break
+        name, value = _header(connection, line)
+        headers[name] = headers[name] + ", " + value if name in headers else value
+    text = "%s: expected at most %d headers in %d bytes"
+    raise Transient(text % (connection.name, _MAX_HEADERS, _MAX_HEAD))
+
+
+def _header(connection, line):
+    name, colon, value = line.partition(b":")
+    # A blank in or before the name is a folded line or smuggling (RFC 9112 §5): refuse both.
+    if not colon or not name or b" " in name or b"\t" in name or b"\0" in line or b"\r" in line:
+        text = "%s: expected 'name: value' in the head, got '%s'"
+        raise Transient(text % (connection.name, printable(name)))
+    return printable(name, 256).lower(), _text(value.strip())
+
+
+def _text(value):
+    try:
+        return value.decode()
+    except UnicodeError:
+        return printable(value, len(value))
+
+
+def retry_after(headers):
+    """Seconds that a Retry-After header asks to wait, 0 to a day; None if absent or unreadable.
+
+    Both forms of RFC 9110 §10.2.3. A date counts from the answer's own Date, if it has one: the
+    board's clock may be wrong. A date in the past is 0.
+    """
+    value = headers.get("retry-after", "")
+    if value.isdigit():
+        return min(int(value[:9]), _MAX_RETRY_AFTER)
+    then = parse_date(value)
+    if then is None:
+        return None
+    now = parse_date(headers.get("date", ""))
+    now = _seconds(time.gmtime()[:6]) if now is None else now
+    return max(0, min(then - now, _MAX_RETRY_AFTER))
+
+
+def parse_date(text):
+    """Seconds since 2000-01-01 of 'Sun, 06 Nov 1994 08:49:37 GMT' (RFC 9110 §5.6.7), or None.
+
+    2000 because a board's small integers end at 2**30.
+    """
+    parts = text.replace(":", " ").split(" ")
+    if len(parts) != 8 or parts[7] != "GMT" or len(parts[2]) != 3:
+        return None
+    month, rest = divmod(_MONTHS.find(parts[2]), 3)
+    digits = parts[1:2] + parts[3:7]
+    if rest or month < 0 or not all(p.isdigit() and len(p) in (2, 4) for p in digits):
+        return None
+    day, year, hour, minute, second = [int(p) for p in digits]
+    if not (1 <= day <= 31 and year >= 1970 and hour < 24 and minute < 60 and second < 61):
+        return None
+    return _seconds((year, month + 1, day, hour, minute, second))
+
+
+def _seconds(moment):
+    year, month, day, hour, minute, second = moment
+    if month < 3:  # the year begins in March: the leap day is its last
+        year, month = year - 1, month + 12
+    days = 365 * year + year // 4 - year // 100 + year // 400 + (153 * month - 457) // 5 + day
+    return (days - 730426) * 86400 + hour * 3600 + minute * 60 + second

@@ -1,0 +1,272 @@
+# One TCP or TLS connection: bytes out, lines and chunks in, never blocking the event loop.
+#
+#   connection = Connection((True, "updates.example", 443), timeout_ms=30000)
+#   await connection.open(context, connect_ms=10000, handshake_ms=30000)
+#   await connection.write(b"GET / HTTP/1.1\r\n...")
+#   line = await connection.readline(256)
+#   view = await connection.some(1000)          # valid until the next call
+#
+# It reads until the socket would block, and only then waits in asyncio's poller: the stock
+# StreamReader waits before every read, which is many times slower (bench/http.py).
+#
+# Limits: TLS 1.2, as in MicroPython's mbedTLS. getaddrinfo() and the public-key steps of a
+# handshake block whatever is done here: `feed` (the watchdog's) is called just before them.
+# A TCP close without TLS's close_notify looks like a clean end: lengths have to decide.
+# SPDX-License-Identifier: MIT
+
+import asyncio
+import gc
+import select
+import socket
+import time
+from asyncio import core  # pyright: ignore[reportAttributeAccessIssue]
+from errno import EINPROGRESS
+
+from micropython import const
+
+from ..errors import Rejected, Transient, Untrusted
+
+_BUFFER = const(4096)  # a line has to fit, with its LF
+_SLICE_MS = const(5)  # other tasks run at least this often while bytes keep coming
+
+# What mbedTLS says of a certificate that it refuses, and what can be done about it.
+_ADVICE = (
+    ("trusted CA", "expected one signed by a CA of the settings: is the right CA there?"),
+    ("Common Name", "expected one for the host name in the URL"),
+    ("expired", "expected one that is valid today: renew it, or set the board's clock"),
+    ("future", "expected one that is valid today: set the board's clock"),
+)
+
+
+class Ended(Transient):
+    """The peer closed or reset the connection before the answer was complete."""
+
+
+def tls_context(ca, cert, key):
+    """A client context that verifies always. ca: DER certificates; cert, key: DER or None.
+
+    Raises Rejected if one of them is not DER, Untrusted if there is no CA to trust.
+    """
+    import tls
+
+    if not ca:
+        raise Untrusted("TLS: expected a CA certificate in the settings, got none")
+    context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
+    context.verify_mode = tls.CERT_REQUIRED  # pyright: ignore[reportAttributeAccessIssue]
+    try:
+        for der in ca:
+            context.load_verify_locations(der)
+        if cert:
+            context.load_cert_chain(cert, key)
+    except (OSError, ValueError) as error:
+        # The text is mbedTLS's own: it names what is wrong, never the key.
+        raise Rejected("TLS: expected certificates and key in DER, got: %s" % error)
+    return context
+
+
+def _ready(register, stream):
+    # How asyncio's own streams wait: the poller wakes this task when `stream` is ready.
+    yield register(stream)
+
+
+class Connection:
+    """A connection to `origin`, a (secure, host, port), with one 4 KiB buffer of its own.
+
+    timeout_ms: the longest silence while something is expected. Every error is a Transient that
+    names host and port; Untrusted for a refused certificate, Ended when the peer went away.
+    """
+
+    def __init__(self, origin, timeout_ms, feed=None):
+        self.origin = origin
+        self.name = ("[%s]:%d" if ":" in origin[1] else "%s:%d") % origin[1:]
+        self.reused = self.busy = False
+        self.sent = self.received = 0  # bytes of the request and of its answer so far
+        self.idle_since = self._breath = time.ticks_ms()
+        self._timeout_ms = self._limit_ms = timeout_ms
+        self._deadline = None
+        self._feed = feed or (lambda: None)
+        self._socket: socket.socket = None  # pyright: ignore[reportAttributeAccessIssue]
+        self._handshaking = False
+        self._doing = "connecting"
+        self._buffer = bytearray(_BUFFER)
+        self._view = memoryview(self._buffer)
+        self._start = self._end = 0
+
+    async def open(self, context, connect_ms, handshake_ms):
+        """Connect to the first address that answers. The handshake runs in the first write."""
+        addresses = self._resolve()
+        while True:
+            try:
+                await self._connect(addresses.pop(0), connect_ms)
+                break
+            except Transient:
+                self.close()
+                if not addresses:
+                    raise
+        if context:
+            gc.collect()  # TLS takes some 17 KiB in one piece; on RP2 from this very heap
+            self._begin("in the TLS handshake", handshake_ms)
+            self._handshaking = True
+            try:
+                self._socket = context.wrap_socket(
+                    self._socket, server_hostname=self.origin[1], do_handshake_on_connect=False
+                )
+                self._socket.setblocking(False)
+            except (OSError, ValueError) as error:
+                raise self._explain(error)
+
+    def begin(self):
+        """A request starts: count what is sent and received anew."""
+        self.sent = self.received = 0
+        if not self._handshaking:
+            self._doing, self._deadline = "sending", None
+
+    def expect_head(self):
+        """The whole head of the answer has to arrive within the timeout."""
+        self._begin("waiting for the answer", self._timeout_ms)
+
+    def expect_body(self):
+        """From here on only silence counts: a body may take as long as it flows."""
+        self._doing, self._deadline = "reading the answer", None
+
+    async def write(self, data):
+        """Send all of `data` (bytes or a view of them), in one write if the socket takes it."""
+        view = memoryview(data)
+        while view:
+            try:
+                count = self._socket.write(view)
+            except (OSError, ValueError) as error:
+                raise self._explain(error)
+            if count is None:
+                await self._wait(core._io_queue.queue_write)
+                continue
+            if self._handshaking:
+                self._handshaking = False
+                self._doing, self._deadline = "sending", None
+            self.sent += count
+            view = view[count:]
+
+    async def readline(self, limit):
+        """The next line as bytes, without its CR LF or LF; `limit` (< 4096) counts the CR."""
+        while True:
+            at = self._buffer.find(b"\n", self._start, self._end)
+            if at - self._start > limit or (at < 0 and self._end - self._start > limit):
+                raise Transient("%s: expected lines of at most %d bytes" % (self.name, limit))
+            if at >= 0:
+                break
+            if not await self._fill():
+                raise self.ended()
+        line = bytes(self._view[self._start : at])
+        self._start = at + 1
+        return line[:-1] if line.endswith(b"\r") else line
+
+    async def some(self, limit):
+        """1 to `limit` bytes as a view, valid until the next call; empty: the peer closed."""
+        if time.ticks_diff(time.ticks_ms(), self._breath) >= _SLICE_MS:
+            await asyncio.sleep_ms(0)
+            self._breath = time.ticks_ms()
+        if self._start == self._end and not await self._fill():
+            return self._view[:0]
+        start = self._start
+        self._start = min(self._end, start + limit)
+        return self._view[start : self._start]
+
+    def alive(self):
+        """Whether an idle connection can carry another request: open, and nothing unread."""
+        try:
+            return self._start == self._end and self._socket.readinto(self._view) is None
+        except (OSError, ValueError):
+            return False
+
+    def close(self):
+        """Close the socket. Who still reads from it gets an Ended."""
+        if self._socket:
+            self._socket.close()
+
+    def ended(self):
+        """The error for an answer that stopped short."""
+        return Ended("%s: closed while %s" % (self.name, self._doing))
+
+    def _begin(self, doing, limit_ms):
+        self._doing, self._limit_ms = doing, limit_ms
+        self._deadline = time.ticks_add(time.ticks_ms(), limit_ms)
+
+    def _resolve(self):
+        self._feed()
+        try:
+            found = socket.getaddrinfo(self.origin[1], self.origin[2], 0, socket.SOCK_STREAM)
+        except OSError as error:
+            raise Transient("%s: no address for this name: %s" % (self.name, error))
+        return list(found)
+
+    async def _connect(self, address, connect_ms):
+        self._begin("connecting", connect_ms)
+        try:
+            self._socket = socket.socket(address[0], socket.SOCK_STREAM)
+            self._socket.setblocking(False)
+            self._socket.connect(address[-1])
+        except OSError as error:
+            if error.errno != EINPROGRESS:
+                raise self._explain(error)
+        await self._wait(core._io_queue.queue_write)
+        # A refused connection is "writable" too; reading from it tells why it failed.
+        poller = select.poll()
+        poller.register(self._socket, select.POLLOUT)
+        for found in poller.poll(0):
+            if found[1] & (select.POLLERR | select.POLLHUP):
+                self._raise_why()
+
+    def _raise_why(self):
+        try:
+            self._socket.readinto(self._view)
+        except OSError as error:
+            raise self._explain(error)
+        raise self.ended()
+
+    async def _fill(self):
+        # Bytes are appended behind those not yet taken; the number that came, 0 at the end.
+        if self._start == self._end:
+            self._start = self._end = 0
+        elif self._end == _BUFFER:
+            self._end -= self._start
+            self._buffer[: self._end] = self._buffer[self._start :]
+            self._start = 0
+        room = self._view[self._end :] if self._end else self._view
+        while True:
+            try:
+                count = self._socket.readinto(room)
+            except (OSError, ValueError) as error:
+                raise self._explain(error)
+            if count is not None:
+                break
+            await self._wait(core._io_queue.queue_read)
+        self._feed()
+        self._end += count
+        self.received += count
+        return count
+
+    async def _wait(self, register):
+        left = limit = self._timeout_ms
+        if self._deadline is not None:
+            limit = self._limit_ms
+            left = max(0, time.ticks_diff(self._deadline, time.ticks_ms()))
+        try:
+            await asyncio.wait_for_ms(_ready(register, self._socket), left)
+        except asyncio.TimeoutError:
+            raise Transient("%s: timeout after %g s %s" % (self.name, limit / 1000, self._doing))
+        self._breath = time.ticks_ms()
+        self._feed()
+
+    def _explain(self, error):
+        if isinstance(error, ValueError):
+            return self._untrusted(str(error).strip())
+        if not self._handshaking:
+            return Ended("%s: %s while %s" % (self.name, error, self._doing))
+        hint = "expected a TLS 1.2 server that asks for no other client certificate"
+        return Transient("%s: TLS handshake failed: %s; %s" % (self.name, error, hint))
+
+    def _untrusted(self, reason):
+        advice = [text for word, text in _ADVICE if word in reason]
+        text = "%s: certificate refused: %s %s (the clock reads %04d-%02d-%02d %02d:%02d UTC)"
+        clock = time.gmtime()[:5]
+        return Untrusted(text % ((self.name, reason, "; ".join(advice)) + tuple(clock)))
