@@ -14,8 +14,9 @@ LIB = Path(__file__).resolve().parents[1] / "lib" / "instar"
 
 ALLOWED = {
     "agent": {"update", "servers", "settings", "clock", "outbox"},
-    "update": {"servers", "installers", "artifact", "store", "courier", "journal"},
+    "update": {"servers", "installers", "artifact", "store", "courier", "journal", "provides"},
     "journal": {"store"},
+    "provides": {"store"},
     "servers": {"http", "crypto", "store", "outbox"},
     "artifact": {"crypto"},
     "settings": {"store"},
@@ -24,7 +25,7 @@ ALLOWED = {
     "installers": {"store"},
 }
 # Modules of one room may use each other, but for the servers: each of those stands alone.
-PRIVATE = {"artifact", "crypto", "installers"}
+PRIVATE = {"artifact", "crypto", "http", "installers"}
 PURE = {"artifact", "crypto"}
 IO_MODULES = {"asyncio", "esp32", "machine", "network", "os", "rp2"}
 IO_MODULES |= {"select", "socket", "ssl", "tls", "vfs"}

@@ -15,11 +15,12 @@ import time
 
 from micropython import const
 
-from .artifact.provides import merged
 from .artifact.reader import Reader
 from .courier import Courier
 from .errors import Aborted, Broken, Rejected, Transient
+from .installers import INSTALLERS
 from .journal import Journal
+from .provides import Provides, merged
 from .retry import Backoff, sleep
 
 # state: (next if it worked, next if it failed)
@@ -47,20 +48,7 @@ RESTART = {
 }
 TRIAL = ("reboot", "verify_reboot", "commit")
 
-_PROVIDES = "provides"
 _MAX_STARTS = const(3)
-
-
-def _firmware(board, installed):
-    try:
-        from .installers.firmware import Firmware  # imported only when a payload asks for it
-
-        return Firmware(board, installed)
-    except ImportError:
-        raise Rejected("this board has no firmware slots: the module esp32 is missing")
-
-
-INSTALLERS = {"rootfs-image": _firmware}
 
 
 class Updater:
@@ -71,8 +59,9 @@ class Updater:
         self._host = host
         self._server = server
         self._installers = INSTALLERS if installers is None else installers
-        self._store = host.settings.store
-        self._journal = Journal(self._store, host.clock)
+        settings = host.settings
+        self._journal = Journal(settings.store, host.clock)
+        self._provides = Provides(settings.store, settings.artifact_name)
         self._courier = Courier(host, server, self.note)
         self._installer = None
         self._deployment = None
@@ -90,13 +79,7 @@ class Updater:
 
     def provides(self):
         """What this board provides, as the server and an Artifact's depends want it."""
-        try:
-            provides = self._store.get_json(_PROVIDES)
-        except Broken as error:
-            self.note("error", str(error))
-            provides = {"artifact_name": "unknown"}  # Mender's word for it
-        if provides is None:
-            provides = {"artifact_name": self._host.settings.artifact_name}
+        provides = self._provides.get()
         provides["device_type"] = self._host.settings.device_type
         return provides
 
@@ -311,7 +294,7 @@ class Updater:
         if journal.verdict == "failure":
             await self._courier.deliver(self._server.send_log, journal.id, journal.log)
         if journal.verdict == "success":
-            self._store.put_json(_PROVIDES, journal.provides)
+            self._provides.put(journal.provides)
         journal.close()
 
     async def settle(self):

@@ -284,4 +284,3 @@ async def test_damaged_records_do_not_stop_the_board():
     await run(again, lambda a: "idle" in names(a))
     assert agent.settings.store.get("update") is None
     assert server.provides["artifact_name"] == "unknown"
-    assert any("provides is damaged" in e.get("message", "") for e in again.events)

@@ -1,4 +1,4 @@
-from instar.artifact.provides import matches, merged
+from instar.provides import matches, merged
 
 
 def test_patterns():

@@ -1,1 +1,19 @@
 # What a payload does to the board, in the states of Mender's update modules.
+#
+# INSTALLERS: payload type -> callable(board, identity of what was installed or None) -> installer.
+# An installer's module is imported only when its payload type is asked for.
+# SPDX-License-Identifier: MIT
+
+from ..errors import Rejected
+
+
+def _firmware(board, installed):
+    try:
+        from .firmware import Firmware
+
+        return Firmware(board, installed)
+    except ImportError:
+        raise Rejected("this board has no firmware slots: its MicroPython has no module esp32")
+
+
+INSTALLERS = {"rootfs-image": _firmware}

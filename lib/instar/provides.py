@@ -1,5 +1,33 @@
-# What a board provides after an Artifact was committed.
+# What this board provides: the names and versions of the software on it, kept in the store.
+#
+#   provides = Provides(store, first="release-1")
+#   provides.get()                      # {"artifact_name": "release-1"}
+#   provides.put(merged(provides.get(), header))      # after a commit
 # SPDX-License-Identifier: MIT
+
+from .errors import Broken
+
+_RECORD = "provides"
+
+
+class Provides:
+    """first: the artifact_name of what was flashed, before any Artifact was committed."""
+
+    def __init__(self, store, first):
+        self._store = store
+        self._first = first
+
+    def get(self):
+        """A dict of strings; artifact_name is always in it."""
+        try:
+            stored = self._store.get_json(_RECORD)
+        except Broken:
+            return {"artifact_name": "unknown"}  # Mender's word for it
+        return {"artifact_name": self._first} if stored is None else stored
+
+    def put(self, provides):
+        """Store what the committed software provides; durable when this returns."""
+        self._store.put_json(_RECORD, provides)
 
 
 def merged(stored, header):
