@@ -104,24 +104,26 @@ def test_pem_has_lines_of_64_and_is_read_back():
         assert lines[-2:] == ["-----END PUBLIC KEY-----", ""]
         assert all(len(line) == 64 for line in lines[1:-3])
         assert 1 <= len(lines[-3]) <= 64
-        assert der.from_pem(text.encode()) == [(b"PUBLIC KEY", data)]
+        assert der.from_pem(text.encode()) == [("PUBLIC KEY", data)]
 
 
 def test_pem_blocks_among_other_text():
     text = b"Bag Attributes\r\n-----BEGIN A-----\r\nAAEC\r\n-----END A-----\r\nx\r\n"
     text += b"-----BEGIN B B-----\nAw\n==\n-----END B B-----"
-    assert der.from_pem(text) == [(b"A", b"\0\1\2"), (b"B B", b"\3")]
+    assert der.from_pem(text) == [("A", b"\0\1\2"), ("B B", b"\3")]
 
 
 def test_damaged_pem():
     for text, expected in (
         (b"", "expected '-----BEGIN'"),
         (b"hello", "expected '-----BEGIN'"),
-        (b"-----BEGIN ", "expected the end of block"),
-        (b"-----BEGIN A-----\nAAEC\n", "expected the end of block"),
-        (b"-----BEGIN A-----\nAAEC\n-----END B-----\n", "expected the end of block"),
-        (b"-----BEGIN " + b"A" * 5000, "expected the end of block"),
-        (b"-----BEGIN \xff-----\nAAEC\n", "expected the end of block"),
+        (b"-----BEGIN ", "expected a label"),
+        (b"-----BEGIN ----------END -----", "expected a label"),
+        (b"-----BEGIN A\nAAEC\n-----END A-----", "expected a label"),
+        (b"-----BEGIN " + b"A" * 5000, "expected a label"),
+        (b"-----BEGIN \xff-----\nAAEC\n-----END \xff-----", "expected a label"),
+        (b"-----BEGIN A-----\nAAEC\n", "expected '-----END A-----'"),
+        (b"-----BEGIN A-----\nAAEC\n-----END B-----\n", "expected '-----END A-----'"),
         (b"-----BEGIN A-----\nDEK-Info: x\n\nAAEC\n-----END A-----", "got headers"),
         (b"-----BEGIN A-----\n-----END A-----", "expected base64"),
         (b"-----BEGIN A-----\nAA*EC\n-----END A-----", "expected base64"),

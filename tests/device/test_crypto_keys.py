@@ -76,11 +76,11 @@ def test_what_is_refused_and_what_the_message_names():
         ("rsa1024.pem", "expected 2048 to 4096 bits, got 1024"),
         ("rsa-three-primes.pem", "expected PKCS#1 version 0 (two primes), got 1"),
         ("p256-encrypted-traditional.pem", "an encrypted key?"),
-        ("encrypted-pkcs8.pem", "got b'ENCRYPTED PRIVATE KEY'"),
+        ("encrypted-pkcs8.pem", "got ENCRYPTED PRIVATE KEY"),
         ("encrypted-pkcs8.der", "certificate or encrypted key"),
-        ("public.pem", "got b'PUBLIC KEY'"),
+        ("public.pem", "got PUBLIC KEY"),
         ("public.der", "got a public key"),
-        ("certificate.pem", "got b'CERTIFICATE'"),
+        ("certificate.pem", "got CERTIFICATE"),
         ("certificate.der", "got a public key, certificate"),
     ):
         message = refusal(contents("refused/" + name))
@@ -94,6 +94,15 @@ def test_garbage_is_refused():
     assert "expected at most 8192 bytes, got 8193" in refusal(b"\x30" * 8193)
     assert "expected the end" in refusal(contents("p256-sec1.der") + b"\0")
     assert "expected the end" in refusal(contents("rsa2048-pkcs8.der") + b"\0")
+
+
+def test_a_damaged_pem_shows_nothing_of_the_key():
+    pem = contents("p256-pkcs8.pem")
+    body = pem.split(b"\n")[1][:8].decode()
+    for damaged in (pem.replace(b"-----\n", b"\n"), pem.replace(b" KEY-----\n", b" KEY")):
+        message = refusal(damaged)
+        assert "expected a label" in message
+        assert body not in message
 
 
 def test_private_numbers_out_of_range():
@@ -158,7 +167,7 @@ def test_generators_go_in_many_steps():
 
     assert steps(generate(os.urandom)) == 64
     key = load(contents("p256-sec1.pem"))
-    assert steps(key.sign(b"message")) == 65
+    assert steps(key.sign(b"message")) == 66
     assert steps(key.public_pem()) == 64
     assert steps(key.public_pem()) == 0  # known by now
     assert steps(load(contents("rsa2048-pkcs1.pem")).sign(b"message")) > 500

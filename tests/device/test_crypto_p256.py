@@ -156,7 +156,17 @@ def test_steps_are_many_and_do_not_depend_on_the_secret():
     digest = hashlib.sha256(b"sample").digest()
     for d in (1, 2, D, p256.N - 1):
         assert steps(p256.public(d))[0] == 64
-        assert steps(p256.sign(d, digest))[0] == 65
+        assert steps(p256.sign(d, digest))[0] == 66
+
+
+def test_no_step_starts_from_infinity():
+    starts = []
+    add = p256.add
+    p256.add = lambda point, affine: (starts.append(point[2]), add(point, affine))[1]
+    for k in (1, 2, 1 << 128, p256.N - 1):
+        run(p256.public(k))
+    assert len(starts) == 4 * 64
+    assert 0 not in starts
 
 
 def test_a_step_leaves_little_garbage():

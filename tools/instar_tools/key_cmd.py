@@ -52,10 +52,9 @@ def write_file(path: Path, data: bytes, mode: int, force: bool) -> None:
         with open(handle, "wb") as file:
             file.write(data)
             os.fchmod(file.fileno(), mode)
-        if force:
-            os.replace(scratch, path)
-        else:
-            os.link(scratch, path)
+        if not force:
+            path.touch(exist_ok=False)
+        os.replace(scratch, path)
     finally:
         Path(scratch).unlink(missing_ok=True)
 

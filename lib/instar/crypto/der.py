@@ -212,7 +212,7 @@ def to_pem(label, data):
 
 
 def from_pem(data):
-    """Every block of a PEM text (bytes), as a list of (label, DER), both bytes.
+    """Every block of a PEM text (bytes), as a list of (label, DER), a str and bytes.
 
     Text around the blocks is ignored; line breaks may be LF or CRLF. Rejected: no block, a block
     without its end, headers inside a block (RFC 1421 encryption), anything that is not base64.
@@ -220,17 +220,26 @@ def from_pem(data):
     blocks = []
     at = data.find(_BEGIN)
     while at >= 0:
-        at += len(_BEGIN)
-        label = data[at : at + _MAX_LABEL].split(_DASHES)[0]
-        at += len(label) + len(_DASHES)
-        end = data.find(b"-----END " + label + _DASHES, at)
+        label = _label(data, at + len(_BEGIN))
+        at += len(_BEGIN) + len(label) + len(_DASHES)
+        end = data.find(f"-----END {label}-----".encode(), at)
         if end < 0:
-            raise Rejected(f"PEM: expected the end of block {label}, got none")
+            raise Rejected(f"PEM: expected '-----END {label}-----', got none")
         blocks.append((label, _base64(data[at:end], label)))
         at = data.find(_BEGIN, end)
     if not blocks:
         raise Rejected("PEM: expected '-----BEGIN', got none")
     return blocks
+
+
+def _label(data, at):
+    # Messages quote the label: where the dashes after it are lost, what follows is the key.
+    end = data.find(_DASHES, at, at + _MAX_LABEL)
+    label = data[at:end] if end > at else b"?"
+    for char in label:
+        if char not in b" 0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ":
+            raise Rejected("PEM: expected a label in capitals and '-----' after it, got no such")
+    return label.decode()
 
 
 def _base64(body, label):

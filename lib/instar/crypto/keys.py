@@ -21,6 +21,13 @@ from . import der, p256, rsa
 
 _MAX_KEY = const(8192)  # an RSA-4096 key in PEM has 3272 bytes
 
+# Tags of what may follow: in SEC1 the curve [0] and the public half [1], in PKCS#8 attributes [0]
+# and the public half [1].
+_PARAMETERS = const(0xA0)
+_PUBLIC = const(0xA1)
+_ATTRIBUTES = const(0xA0)
+_PKCS8_PUBLIC = const(0x81)
+
 _OID_EC = b"\x2a\x86\x48\xce\x3d\x02\x01"  # 1.2.840.10045.2.1, RFC 5480
 _OID_P256 = b"\x2a\x86\x48\xce\x3d\x03\x01\x07"  # 1.2.840.10045.3.1.7, RFC 5480
 _OID_RSA = b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01"  # 1.2.840.113549.1.1.1, RFC 8017
@@ -79,7 +86,7 @@ class RSAKey:
 
     def sign(self, message):
         """Generator -> RSASSA-PKCS1-v1_5 of the message's SHA-256, as many bytes as n has."""
-        return rsa.sign(self._numbers, hashlib.sha256(message).digest())
+        return (yield from rsa.sign(self._numbers, hashlib.sha256(message).digest()))
 
     def public_pem(self):
         """Generator -> the public key as SubjectPublicKeyInfo PEM (str). RFC 3279."""
@@ -134,9 +141,9 @@ def _from_pem(text):
     # `openssl ecparam -genkey` writes a block EC PARAMETERS before the key.
     blocks = der.from_pem(text)
     for label, data in blocks:
-        if label in (b"PRIVATE KEY", b"EC PRIVATE KEY", b"RSA PRIVATE KEY"):
+        if label in ("PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY"):
             return data
-    came = ", ".join([repr(label) for label, _ in blocks])
+    came = ", ".join([label for label, _ in blocks])
     raise Rejected(f"private key: expected PRIVATE KEY, EC or RSA PRIVATE KEY in PEM, got {came}")
 
 
@@ -157,11 +164,11 @@ def _sec1(version, fields, curve):
     """RFC 5915 ECPrivateKey. curve: the encoded OID that stood outside, or None."""
     _version(version == 1, "SEC1 version 1", version)
     secret = fields.octet_string()
-    if fields.peek() == 0xA0:
+    if fields.peek() == _PARAMETERS:
         parameters = fields.context(0)
         curve = parameters.oid()
         parameters.end()
-    if fields.peek() == 0xA1:
+    if fields.peek() == _PUBLIC:
         public = fields.context(1)
         public.bit_string()
         public.end()
@@ -189,7 +196,7 @@ def _pkcs8(version, fields):
     algorithm = fields.sequence()
     oid = algorithm.oid()
     inner = der.Reader(fields.octet_string(), "private key in PKCS#8")
-    while fields.peek() in (0xA0, 0x81):  # attributes, public half
+    while fields.peek() in (_ATTRIBUTES, _PKCS8_PUBLIC):
         fields.element(fields.peek())
     fields.end()
     if oid == _OID_EC:

@@ -120,8 +120,11 @@ def to_affine(point):
 def multiply_base(k):
     """Generator -> k * G as an affine point, see to_affine; 0 <= k < 2**256."""
     points = comb()
-    bits = k.to_bytes(32, "big")
-    total = INFINITY
+    # k + N or k + 2 * N has 257 bits and is the same multiple. Every sum starts from its top bit,
+    # 2**64 times entry 8: nothing shows how many columns of k itself are empty at the start.
+    k += N if (k + N) >> 256 else 2 * N
+    bits = (k - (1 << 256)).to_bytes(32, "big")
+    total = points[8] + (1,)
     for column in range(63, -1, -1):
         at = 31 - (column >> 3)
         shift = column & 7
@@ -183,6 +186,7 @@ def sign(d, digest):
     while True:
         k = next(candidates)
         r = (yield from multiply_base(k))[0] % N
+        yield
         inverse = invert(k, N)
         yield
         s = inverse * (int.from_bytes(digest, "big") + r * d) % N
