@@ -181,9 +181,9 @@ def test_urls_are_taken_apart():
     assert split("https://a?q=/") == ((True, "a", 443), "/?q=/")
     assert split("https://[fe80::1]:8443/x") == ((True, "fe80::1", 8443), "/x")
     assert split("https://[::1]") == ((True, "::1", 443), "/")
-    bad = "ftp://a a/b https:// https://u:p@a/ https://a:0 https://a:65536 https://a:b"
-    bad += " https://[::1 https://[x]/ https://a:1:2/ https:///x"
-    for bad in bad.split():
+    wrong = "ftp://a a/b https:// https://u:p@a/ https://a:0 https://a:65536 https://a:b"
+    wrong += " https://[::1 https://[x]/ https://a:1:2/ https:///x"
+    for bad in wrong.split():
         try:
             split(bad)
         except Rejected as error:

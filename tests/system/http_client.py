@@ -1,0 +1,62 @@
+# What the board does in test_http_tls.py: one JSON object from stdin, one to stdout.
+# {"urls": [...], "client": {...}, "request": {...}} -> {"results": [...], "ticks": 9}
+import asyncio
+import binascii
+import hashlib
+import json
+import sys
+
+from instar.errors import InstarError
+from instar.http import Client
+
+
+def from_files(options):
+    def read(name):
+        with open(name, "rb") as file:
+            return file.read(65536)
+
+    options["ca"] = [read(name) for name in options.get("ca", [])]
+    for name in ("cert", "key"):
+        if name in options:
+            options[name] = read(options[name])
+    return options
+
+
+async def fetch(client, url, options):
+    response = await client.get(url, stream=True, **options)
+    digest, size = hashlib.sha256(), 0
+    async for view in response:
+        digest.update(view)
+        size += len(view)
+    return {
+        "status": response.status_code,
+        "size": size,
+        "sha256": binascii.hexlify(digest.digest()).decode(),
+        "url": response.url,
+    }
+
+
+async def main(task):
+    ticks = []
+
+    async def ticker():
+        while True:
+            ticks.append(1)
+            await asyncio.sleep_ms(10)
+
+    ticking = asyncio.create_task(ticker())
+    client = Client(**from_files(task["client"]))
+    results = []
+    for url in task["urls"]:
+        try:
+            result = await fetch(client, url, task.get("request", {}))
+        except InstarError as error:
+            kinds = [k.__name__ for k in (type(error), *type(error).__bases__)]
+            result = {"error": kinds, "message": str(error)}
+        results.append(result)
+    await client.close()
+    ticking.cancel()
+    print(json.dumps({"results": results, "ticks": len(ticks)}))
+
+
+asyncio.run(main(json.load(sys.stdin)))
