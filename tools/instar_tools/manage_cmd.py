@@ -16,6 +16,7 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from .server.client import Client, ServerError
 
@@ -60,7 +61,7 @@ def _show(value: Any, *columns: str) -> None:
     else:
         table = Table(*columns)
         for row in value:
-            table.add_row(*(_plain(row.get(column)) for column in columns))
+            table.add_row(*(Text(_plain(row.get(column))) for column in columns))
         Console().print(table)
 
 

@@ -13,6 +13,7 @@ import click
 from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
+from rich.text import Text
 
 from .server.app import Options, Server
 from .server.pki import LOCAL_NAMES
@@ -73,16 +74,14 @@ def _write_whole(path: Path, text: str) -> None:
 
 
 def _panel(server: Server) -> Panel:
-    found, table = server.ready(), Table.grid(padding=(0, 2))
+    found = server.ready()
     rows = {"API": found["api"], "storage": found["storage"]}
     rows["SNTP"] = f"{server.options.bind}:{found['sntp_port']}/udp"
     if not server.options.plain:
-        rows["CA"] = f"{server.ca.pem}\n[dim]SHA-256 {server.ca.fingerprint}[/]"
-        if server.storage_ca is not server.ca:
-            rows["storage CA"] = (
-                f"{server.storage_ca.pem}\n[dim]SHA-256 {server.storage_ca.fingerprint}[/]"
-            )
+        for ca in dict.fromkeys((server.ca, server.storage_ca)):
+            rows[ca.name] = f"{ca.pem}\nSHA-256 {ca.fingerprint}"
     rows["token"] = f"in {server.token_file}"
+    table = Table.grid(padding=(0, 2))
     for name, text in rows.items():
-        table.add_row(name, text, style=None)
+        table.add_row(name, Text(text, overflow="fold"))
     return Panel(table, title="instar serve", subtitle="for development only", expand=False)

@@ -21,6 +21,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -83,6 +84,10 @@ def _parse_one(entry: dict[str, Any]) -> Fault:
     return Fault(**entry)
 
 
+# The fault of the request being handled, for the parts of its handler that must know.
+_striking: ContextVar[Fault | None] = ContextVar("striking", default=None)
+
+
 class Faults:
     """The plan in force. The first fault that strikes is the only one for that request."""
 
@@ -104,21 +109,24 @@ class Faults:
             return _hang_up(request)
         if fault.status is not None:
             return web.Response(status=fault.status, headers=fault.headers, text=fault.body)
-        request["ignore_range"], request["cut"] = fault.ignore_range, fault.cut
-        answer = await handler(request)
+        token = _striking.set(fault)
+        try:
+            answer = await handler(request)
+        finally:
+            _striking.reset(token)
         if fault.drop == "after":
             return _hang_up(request)
         if fault.content_range is not None:
             answer.headers["Content-Range"] = fault.content_range
-        if isinstance(answer, web.Response) and isinstance(answer.body, bytes):
-            answer.headers["Content-Length"] = str(len(answer.body))
-            answer.body = limited(request, [answer.body])
+        if fault.cut is not None and isinstance(answer, web.Response):
+            _cut(request, answer, fault.cut)
         return answer
 
 
-def ignores_range(request: web.Request) -> bool:
+def ignores_range() -> bool:
     """For a handler that knows Range: whether it must not, this time."""
-    return request.get("ignore_range", False)
+    fault = _striking.get()
+    return fault is not None and fault.ignore_range
 
 
 def hung_up(request: web.Request) -> bool:
@@ -126,25 +134,34 @@ def hung_up(request: web.Request) -> bool:
     return request.transport is None or request.transport.is_closing()
 
 
-async def limited(request: web.Request, body: Iterable[bytes]) -> AsyncIterator[bytes]:
-    """``body``, which a fault may cut: then its first bytes, and the end of the connection."""
-    left = request.get("cut")
+def limited(request: web.Request, body: Iterable[bytes]) -> AsyncIterator[bytes]:
+    """A handler's streamed body, which the fault of the moment may cut."""
+    fault = _striking.get()
+    return _first(request, body, fault.cut if fault else None)
+
+
+def _cut(request: web.Request, answer: web.Response, count: int) -> None:
+    """Cut a body that is there whole; a streamed one went through `limited`."""
+    if isinstance(answer.body, bytes):
+        answer.headers["Content-Length"] = str(len(answer.body))
+        answer.body = _first(request, [answer.body], count)
+
+
+async def _first(
+    request: web.Request, body: Iterable[bytes], count: int | None
+) -> AsyncIterator[bytes]:
     for chunk in body:
-        yield chunk[:left]
-        if left is not None:
-            left -= min(len(chunk), left)
-            if not left:
-                _close(request)
-                return
+        yield chunk[:count]
+        if count is not None:
+            count -= min(len(chunk), count)
+            if not count:
+                break
+    if count is not None and request.transport:
+        # close() and not abort(): what was written so far still arrives.
+        request.transport.close()
 
 
 def _hang_up(request: web.Request) -> web.Response:
     if request.transport:
         request.transport.abort()
     return web.Response()
-
-
-def _close(request: web.Request) -> None:
-    # close() and not abort(): what was written so far still arrives.
-    if request.transport:
-        request.transport.close()

@@ -108,7 +108,7 @@ def _key(request: web.Request) -> str:
 
 def _serve(request: web.Request, path: Path, query: dict[str, str]) -> web.Response:
     total = path.stat().st_size
-    wanted = None if faults.ignores_range(request) else _range(request, total)
+    wanted = None if faults.ignores_range() else _range(request, total)
     headers = {"Accept-Ranges": "bytes"}
     if wanted and wanted[0] >= total:
         return _error(request, 416, "InvalidRange", {"Content-Range": f"bytes */{total}"})

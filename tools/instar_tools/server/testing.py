@@ -31,6 +31,18 @@ class DevServer(Client):
         self.options = Options(data=Path(data), **options)
 
     def __enter__(self) -> DevServer:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Run; returns when everything listens.
+
+        Raises:
+            OSError: a port is taken.
+        """
         self._ready = threading.Event()
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="instar serve", daemon=True)
@@ -48,9 +60,9 @@ class DevServer(Client):
         self.ca_der = server.ca.der.read_bytes()
         self.storage_ca_der = server.storage_ca.der.read_bytes()
         self.ca_bundle = server.bundle
-        return self
 
-    def __exit__(self, *_: object) -> None:
+    def stop(self) -> None:
+        """Stop, as on SIGTERM; the folder keeps the state."""
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
 
