@@ -14,6 +14,7 @@ import json
 import sys
 import time
 
+import machine
 from board import Board
 
 _PAUSE_MS = 5000
@@ -24,17 +25,16 @@ def console(event):
     print("@instar", json.dumps(event))
 
 
-def make_agent(board):
+def make_agent():
     from instar.agent import Agent
     from instar.settings import Settings
     from instar.store import Store
 
-    settings = Settings.load(board.settings_path, Store(board.state_dir))
+    settings = Settings.load(Board.settings_path, Store(Board.state_dir))
+    board = Board(settings.wifi_ssid, settings.wifi_password)
     if settings.watchdog:
         board.watchdog(settings.watchdog * 1000)
-    agent = Agent(settings, board)
-    agent.on_event = console
-    return agent
+    return Agent(settings, board, on_event=console)
 
 
 async def run_app(agent):
@@ -47,20 +47,19 @@ async def run_app(agent):
         agent.crashed(error)
 
 
-async def main(board):
-    agent = make_agent(board)
+async def main():
+    agent = make_agent()
     await asyncio.gather(run_app(agent), agent.run())
 
 
 def start():
-    board = Board()
     try:
-        asyncio.run(main(board))
+        asyncio.run(main())
     except Exception as error:
         sys.print_exception(error)
     # A board that works does not come here. Ctrl-C is not caught: it is for people.
     time.sleep_ms(_PAUSE_MS)
-    board.reset()
+    machine.reset()
 
 
 start()

@@ -1,7 +1,6 @@
 # The agent: authorise, report inventory, poll, update, report; beside the user's own tasks.
 #
-#   agent = Agent(settings, board)
-#   agent.on_event = print              # dicts: {"event": "state", "state": "download"}, ...
+#   agent = Agent(settings, board, on_event=print)   # {"event": "state", "state": "download"}
 #   agent.health = is_my_sensor_alive   # True: healthy; False: not yet; an exception: roll back
 #   asyncio.run(agent.run())
 #
@@ -34,11 +33,11 @@ class Agent:
     Reads the journal at once. Raises Broken if the store is damaged.
     """
 
-    def __init__(self, settings, board, server=None, installers=None):
+    def __init__(self, settings, board, server=None, installers=None, on_event=None):
         self.settings = settings
         self.board = board
         self.clock = Clock(board, settings.ntp_host, settings.ntp_port)
-        self.on_event = None
+        self.on_event = on_event
         self.health = None
         self.inventory = {}  # the application's own attributes
         self._server = server or _mender(settings, board, self.beat)

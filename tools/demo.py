@@ -1,0 +1,215 @@
+"""The whole job on one machine: `make demo` runs this.
+
+A development server with TLS, and a simulated ESP32 that was flashed with release-1. The board
+asks to be accepted, reports its inventory, takes release-2 into its other slot, reboots into it,
+proves itself and commits. release-3 crashes at its start: the boot loader goes back, and the board
+reports the failure with its log. The last table holds what board and server say against each other.
+
+Exits 0 only if the running slot's bytes hash to the payload's checksum and the server received
+exactly the statuses that are expected.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+from rich.table import Table
+
+from instar_tools import flash_builder, image_builder
+from instar_tools.artifact_reader import read_artifact
+from instar_tools.artifact_writer import ROOTFS, write_artifact
+from instar_tools.paths import FIRMWARE, ROOT
+from instar_tools.server.testing import DevServer
+from instar_tools.simulator import Simulator
+
+WORK = ROOT / "build" / "demo"
+DEVICE_TYPE = "esp32"
+GOOD = ["downloading", "installing", "rebooting", "installing", "success"]
+BAD = ["downloading", "installing", "rebooting", "failure"]
+CRASH = "raise RuntimeError('the sensor library does not start')\n"
+
+console = Console(highlight=False)
+
+
+class Demo:
+    """One server, one board, and what was seen of both."""
+
+    def __init__(self, server: DevServer) -> None:
+        self.server = server
+        self.flash = WORK / "board.flash"
+        self.slot = ""
+        self.heap: dict = {}
+        self.progress: Progress | None = None
+        self.board = Simulator(self.flash, on_event=self.event)
+
+    def prepare(self) -> None:
+        """The board as it leaves the bench: flashed with release-1, with its settings."""
+        (WORK / "api-ca.der").write_bytes(self.server.ca_der)
+        (WORK / "storage-ca.der").write_bytes(self.server.storage_ca_der)
+        settings = {
+            "mender_url": self.server.url,
+            "device_type": DEVICE_TYPE,
+            "artifact_name": "release-1",
+            "ca": ["/api-ca.der", "/storage-ca.der"],
+            "ntp_host": "127.0.0.1",
+            "ntp_port": self.server.sntp_port,
+            "update_poll_interval": 1,
+            "retry_interval": 1,
+            "retry_interval_max": 2,
+        }
+        (WORK / "settings.json").write_text(json.dumps(settings, indent=2))
+        names = ("api-ca.der", "storage-ca.der")
+        files = {f"/{name}": WORK / name for name in names}
+        files["/instar.json"] = WORK / "settings.json"
+        flash_builder.write_flash(self.flash, build("release-1", ""), files=files)
+        say("board", "flashed: release-1 in slot ota_0, settings, two CAs, no key yet")
+
+    def event(self, event: dict) -> None:
+        """Each event of the board and of its simulator, as a line; accepts the board."""
+        text = describe(event)
+        if text:
+            say("board" if "from" not in event else "power", text)
+        if event["event"] == "boot":
+            self.slot = event["slot"]
+        elif event["event"] == "heap":
+            self.heap = event
+        elif event["event"] == "pending":
+            self.server.accept_all()
+            say("server", "an operator accepts the device")
+        elif event["event"] == "progress":
+            self.bar(event)
+
+    def bar(self, event: dict) -> None:
+        if not self.progress:
+            columns = TextColumn("         download"), BarColumn(), DownloadColumn()
+            self.progress = Progress(*columns, console=console)
+            self.task = self.progress.add_task("", total=event["total"])
+            self.progress.start()
+        self.progress.update(self.task, completed=event["done"])
+        if event["done"] == event["total"]:
+            self.progress.stop()
+            self.progress = None
+
+    def run(self, until: str) -> None:
+        outcome = self.board.run(until=until, seconds=60)
+        if not outcome.met:
+            raise SystemExit(f"demo: expected the board to end in {until}, got {outcome.reason}")
+
+    def release(self, name: str, app: str) -> Path:
+        """Build, sign off as a Mender Artifact, and upload a release."""
+        image = WORK / f"{name}.bin"
+        image.write_bytes(build(name, app))
+        path = WORK / f"{name}.mender"
+        write_artifact(
+            path,
+            artifact_name=name,
+            device_types=[DEVICE_TYPE],
+            payload_type=ROOTFS,
+            files=[image],
+        )
+        self.server.upload(path)
+        say("server", f"{name}.mender uploaded, {path.stat().st_size} bytes")
+        return path
+
+    def inventory(self) -> dict:
+        return self.server.inventory(self.device())
+
+    def device(self) -> str:
+        return self.server.devices()[0]["id"]
+
+    def running_digest(self, length: int) -> str:
+        """SHA-256 of the first `length` bytes of the slot that runs, read from the flash file."""
+        flash = self.flash.read_bytes()
+        rows = {row[4]: row for row in flash_builder.parse_table(flash)}
+        start = rows[self.slot][2]
+        return hashlib.sha256(flash[start : start + length]).hexdigest()
+
+
+def build(name: str, app: str) -> bytes:
+    source = WORK / "app.py"
+    source.write_text(app + (FIRMWARE / "app.py").read_text())
+    parts = image_builder.firmware_files([str(source)], name)
+    return image_builder.build_image(name, image_builder.compiled(parts))
+
+
+def say(who: str, text: str) -> None:
+    console.print(f"[bold cyan]{who:>8}[/] {text}", markup=True, soft_wrap=True)
+
+
+def describe(event: dict) -> str:
+    """One line for an event, or nothing for those that are shown another way."""
+    name = event["event"]
+    if name == "boot":
+        return f"boots from {event['slot']} ({event['cause']})"
+    if name in ("reset", "panic", "watchdog"):
+        return name
+    if name == "deployment":
+        return f"is offered {event['artifact_name']}"
+    if name == "state":
+        return f"state {event['state']}"
+    if name == "report":
+        return f"status [green]{event['status']}[/]"
+    if name == "error":
+        return "[red]" + event["message"].strip().splitlines()[-1].replace("[", "\\[") + "[/]"
+    return {"pending": "is not accepted yet", "inventory": "inventory sent"}.get(name, "")
+
+
+def summary(demo: Demo, rows: list[tuple[str, object, object]]) -> bool:
+    """Print the table and say whether every row agrees."""
+    table = Table("", "expected", "found", title="What board and server say", title_justify="left")
+    for what, expected, found in rows:
+        mark = "" if expected == found else "[red]"
+        table.add_row(what, show(expected), mark + show(found))
+    console.print(table)
+    heap = demo.heap
+    if heap:
+        console.print(
+            f"heap: {heap['size'] // 1024} KiB (64wk) beside {heap['romfs'] // 1024} KiB of ROMFS"
+        )
+    return all(expected == found for _, expected, found in rows)
+
+
+def show(value: object) -> str:
+    return "\n".join(value) if isinstance(value, list) else str(value)
+
+
+def main() -> int:
+    began = time.monotonic()
+    shutil.rmtree(WORK, ignore_errors=True)
+    WORK.mkdir(parents=True)
+    with DevServer(WORK / "server") as server:
+        demo = Demo(server)
+        say("server", f"{server.url}, artifacts at {server.storage_url}")
+        demo.prepare()
+        demo.run("idle")
+        good = demo.release("release-2", "")
+        first = server.deploy("release-2", [demo.device()])
+        demo.run("success")
+        demo.release("release-3", CRASH)
+        second = server.deploy("release-3", [demo.device()])
+        demo.run("failure")
+
+        payload = read_artifact(good).payloads[0].files[0]
+        log = " ".join(entry["message"] for entry in server.log(second, demo.device()))
+        rows = [
+            ("statuses of release-2", GOOD, server.statuses(first)),
+            ("statuses of release-3", BAD, server.statuses(second)),
+            ("slot that runs", "ota_1", demo.slot),
+            ("SHA-256 of its bytes", payload.sha256, demo.running_digest(payload.size)),
+            ("artifact_name in the inventory", "release-2", demo.inventory()["artifact_name"]),
+            ("log of release-3 names the crash", True, "the sensor library" in log),
+        ]
+        agreed = summary(demo, rows)
+    console.print(f"{'done' if agreed else 'NOT as expected'} in {time.monotonic() - began:.0f} s")
+    return 0 if agreed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
