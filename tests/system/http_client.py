@@ -51,7 +51,7 @@ async def main(task):
         try:
             result = await fetch(client, url, task.get("request", {}))
         except InstarError as error:
-            kinds = [k.__name__ for k in (type(error), *type(error).__bases__)]
+            kinds = [type(error).__name__] + [k.__name__ for k in type(error).__bases__]
             result = {"error": kinds, "message": str(error)}
         results.append(result)
     await client.close()
