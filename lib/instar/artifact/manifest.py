@@ -1,6 +1,6 @@
 # The manifest of an Artifact: one checksum per line, over which the signature is made.
-# Strict as its writers are: 64 lower-case hex digits, two spaces, a name, a newline (section "manifest"
-# of the Artifact format v3); no blank line, no name twice, version and header listed.
+# Strict as its writers are: 64 lower-case hex digits, two spaces, a name, a newline (Artifact
+# format v3, "manifest"); no blank line, no name twice, version and header listed.
 # SPDX-License-Identifier: MIT
 
 import hashlib

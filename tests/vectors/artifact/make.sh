@@ -8,13 +8,20 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 python3 - "$work" <<'PYTHON'
-import gzip, pathlib, random, sys
+import gzip, io, pathlib, random, sys, tarfile
 words = random.Random(1)
 lines = [" ".join(words.choice(["slot", "board", "update", "boot"]) for _ in range(9)) + f" {i}\n"
          for i in range(400)]
 text = "".join(words.choice(lines) for _ in range(2400)).encode()[:100000]
 work = pathlib.Path(sys.argv[1])
 pathlib.Path("text.gz").write_bytes(gzip.compress(text, mtime=0))
+bomb = io.BytesIO()
+with tarfile.open(fileobj=bomb, mode="w") as tar:
+    for name, size in (("header-info", 0), ("scripts/ArtifactInstall_Enter_00", 1 << 20)):
+        member = tarfile.TarInfo(name)
+        member.size = size
+        tar.addfile(member, io.BytesIO(bytes(size)))
+pathlib.Path("bomb_header.tar.gz").write_bytes(gzip.compress(bomb.getvalue(), mtime=0))
 (work / "firmware.bin").write_bytes(text[:9000])
 (work / "empty.bin").write_bytes(b"")
 (work / "notes.txt").write_bytes(b"hello\n")
