@@ -1,6 +1,6 @@
-# The board itself, from power-on to its REPL: boot loader, modules, file systems, program.
-# mainboard.main(flash, options): power_on.py's work; the options are listed there.
-# What is only for the simulation leaves sys.modules again, so that programs may use those names.
+# The board as it is put together at power-on: boot loader, modules, file systems.
+# mainboard.start(flash, options) does it all; the options are listed in power_on.py. Used once and
+# then forgotten, so that it does not stay in the board's heap.
 # SPDX-License-Identifier: MIT
 import gc
 import sys
@@ -20,12 +20,24 @@ import vfs
 from micropython import const
 
 _MAC = const(0)  # where `sim create` leaves the MAC: the efuses, in flash that the ESP32 ignores
-_PRIVATE = ("bootloader", "chance", "control", "dates", "image", "mainboard", "nor", "otadata")
+# The board's programs may have modules of these names.
+_PRIVATE = (
+    "bootloader",
+    "chance",
+    "control",
+    "dates",
+    "image",
+    "mainboard",
+    "nor",
+    "otadata",
+    "program",
+    "rtc",
+)
 _FIRST_BOOT_PY = "# This file is executed on every boot\n"
 
 
-def main(flash, options):
-    """One boot. Ends the process; what the parent hears last tells how."""
+def start(flash, options):
+    """Boot as far as the first line of the board's own program; the size of the ROMFS's buffer."""
     control.connect(options.get("control", "/dev/null"))
     seed = options.get("seed")
     chip = nor.Flash(
@@ -40,12 +52,9 @@ def main(flash, options):
     _modules(chip, options, seed)
     gc.collect()
     _mount(rom)
-    gc.collect()
-    control.send("heap %d %d" % (gc.mem_alloc() - len(rom), gc.mem_free()))
-    del chip, row, rom, options
     sys.path[:] = ["", "/rom", ".frozen", "/lib"]
     sys.argv[:] = []
-    control.end("repl %s" % _run())
+    return len(rom)
 
 
 def _cut(text):
@@ -98,7 +107,7 @@ def _modules(chip, options, seed):
     ):
         sys.modules[name] = module
         sys.modules["u" + name] = module
-    for name in _PRIVATE + ("rtc",):
+    for name in _PRIVATE:
         sys.modules.pop(name, None)
 
 
@@ -129,29 +138,3 @@ def _format(partition):
     vfs.mount(_littlefs(partition), "/")
     with open("/boot.py", "w") as f:
         f.write(_FIRST_BOOT_PY)
-
-
-def _run():
-    # boot.py, then main.py: frozen before the file system's, as pyexec_file_if_exists() does. An
-    # error in the first keeps the second from starting, as on an ESP32.
-    program = {"__name__": "__main__"}
-    for name in ("boot.py", "main.py"):
-        try:
-            for folder in ("/rom/", "/"):
-                if _exists(folder + name):
-                    execfile(folder + name, program)  # noqa: F821 (MicroPython's)
-                    break
-        except SystemExit:
-            control.end("soft_reset")
-        except BaseException as error:
-            sys.print_exception(error)
-            return "error in " + name
-    return "end of main.py"
-
-
-def _exists(path):
-    try:
-        open(path).close()
-    except OSError:
-        return False
-    return True

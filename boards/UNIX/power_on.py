@@ -6,10 +6,24 @@
 #   cut=N[:before|torn|ragged|after]             seed=N boot=N   of randomness
 #   trace=1             every flash operation    rom=BYTES       at least so much for the ROMFS
 #   soft=LABEL          a soft reset: this slot, without the boot loader
+#   heap=BYTES          the board's own heap: heapsize must have room for ROMFS and emulation too
 #   same_slot=other     what set_boot() of the chosen slot does (esp32.attach), older ESP-IDF
 # SPDX-License-Identifier: MIT
+import gc
 import sys
 
+import control
 import mainboard
+import program
 
-mainboard.main(sys.argv[1], dict(option.split("=", 1) for option in sys.argv[2:]))
+_options = dict(option.split("=", 1) for option in sys.argv[2:])
+_rom = mainboard.start(sys.argv[1], _options)
+del mainboard
+gc.collect()
+control.send("heap %d" % (gc.mem_alloc() - _rom))
+# An ESP32's modules lie in its flash. Here they are in the heap, which the parent made larger for
+# them: what is more than the board's own is taken away again, small holes first.
+_heap = int(_options.get("heap", 0))
+_surplus = gc.mem_free() - (_heap - _heap // 64) if _heap else 0
+_ballast = [bytearray(256) for _ in range(_surplus // 304)]
+control.end("repl " + program.run())

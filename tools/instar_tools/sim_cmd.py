@@ -178,9 +178,7 @@ class _View:
     def _heap(self, event: Event) -> None:
         if not self._told_heap:
             self._told_heap = True
-            size, romfs = event["size"], event["romfs"]
-            used, free = event["used"], event["free"]
             self.say(
-                f"simulator: heap {size} bytes + {romfs} for the ROMFS;"
-                f" the emulation uses {used}, {free} are free"
+                f"simulator: heap {event['size']} bytes; beside it {event['romfs']} for the ROMFS"
+                f" and {event['emulation']} for the emulation"
             )

@@ -8,9 +8,9 @@ is the world around the board: power, the RTC's battery, the number of the next 
 What a board does is not known here.
 
 Events are dicts with an "event" key: the board's own (lines `@instar {json}` on its console), and
-the simulator's, which have "from": "simulator": boot (slot, cause, boot), heap (size, romfs, used,
-free), op (number, kind, address, length), reset, soft_reset, watchdog, cut (op, how), panic, repl,
-stuck, dead, died (each of these four with why).
+the simulator's, which have "from": "simulator": boot (slot, cause, boot), heap (size, romfs,
+emulation: bytes), op (number, kind, address, length), reset, soft_reset, watchdog, cut (op, how),
+panic, repl, stuck, dead, died (each of these five with why).
 
 Limits: POSIX. A board in its REPL with the watchdog running is reset at once, not only after the
 timeout; without a watchdog it would sit there for ever, so the run ends.
@@ -36,6 +36,11 @@ NEXT_CAUSE = {"cut": 1, "reset": 2, "panic": 2, "watchdog": 3, "soft_reset": 5}
 CAUSES = {1: "PWRON_RESET", 2: "HARD_RESET", 3: "WDT_RESET", 5: "SOFT_RESET"}
 _POWER_ON = 1
 _SOFT = 5
+
+# Room for boards/UNIX itself in the interpreter's heap. What it does not use is taken by the board
+# process before the program starts: the program has what --heap says, as on a board whose modules
+# lie in flash.
+EMULATION = 64 << 10
 
 _PREFIX = b"@instar "
 _EPOCH_2000_US = 946684800 * 1_000_000
@@ -92,7 +97,8 @@ def condition(until: str | Condition | None) -> Condition:
 class Simulator:
     """One board with its flash file.
 
-    heap: as MicroPython's -X heapsize; the ROMFS's size is added. seed: of the board's randomness.
+    heap: as MicroPython's -X heapsize; the ROMFS's size is added, and what the emulation takes.
+    seed: of the board's randomness.
     rtc_us: microseconds since 2000-01-01 on the RTC at every power-on, or None: the host's time.
     on_event: called with each event; console: with each other line of the board's console (bytes).
     power_cut_at: (operation, "before" | "torn" | "ragged" | "after"); happens once. ops: number of
@@ -171,7 +177,7 @@ class Simulator:
         romfs = largest_romfs(self.flash.read_bytes())
         process = BoardProcess(
             self.flash,
-            heap=self._heap + romfs,
+            heap=self._heap + romfs + EMULATION,
             options=self._boot_options(romfs),
             watchdog_ms=self._watchdog_ms,
         )
@@ -187,6 +193,7 @@ class Simulator:
         options: dict[str, object] = {
             "cause": self._cause,
             "ops": self.ops,
+            "heap": self._heap,
             "rom": romfs,
             "boot": self.boots,
             "rtc": self._rtc_offset,
@@ -229,8 +236,7 @@ class Simulator:
             self._slot = values[0]
             return _event("boot", slot=self._slot, cause=CAUSES[self._cause], boot=self.boots)
         elif word == "heap":
-            used, free = map(int, values)
-            return _event("heap", size=self._heap, romfs=romfs, used=used, free=free)
+            return _event("heap", size=self._heap, romfs=romfs, emulation=int(values[0]))
         return None
 
     def _end_event(self, end: str) -> Event:
