@@ -130,7 +130,7 @@ def _write_header(tar: IO[bytes], what: Release, sums: Mapping[str, str], mtime:
     _add_bytes(tar, "header-info", _json(_header_info(what)), mtime)
     _add_bytes(tar, "headers/0000/type-info", _json(_type_info(what, list(sums.values()))), mtime)
     if what.meta_data:
-        _add_bytes(tar, "headers/0000/meta-data", _json(what.meta_data), mtime)
+        _add_bytes(tar, "headers/0000/meta-data", _json(what.meta_data, sort_keys=True), mtime)
     elif what.payload_type == ROOTFS:
         _add_bytes(tar, "headers/0000/meta-data", b"", mtime)
     tar.write(bytes(2 * _BLOCK))
@@ -219,8 +219,9 @@ def _check_file_names(names: Sequence[str]) -> None:
             raise ValueError(f"expected each file name once, got {name!r} twice")
 
 
-def _json(value: object) -> bytes:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+def _json(value: object, sort_keys: bool = False) -> bytes:
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, sort_keys=sort_keys)
+    return text.encode()
 
 
 def _sum(path: Path) -> str:

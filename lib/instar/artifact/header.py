@@ -47,14 +47,16 @@ class Header:
 
     def check(self, provides):
         """Raise Rejected unless `provides` {key: value} of this board meets every depends."""
-        for key, wanted in self.depends.items():
+        board = provides.get("device_type")
+        if board not in self.device_types:
+            types = brief(self.device_types)
+            raise Rejected(f"Artifact is for device types {types}, this board is {board!r}")
+        for key, wanted in sorted(self.depends.items()):
             has = provides.get(key)
-            if has in wanted:
-                continue
-            if key == "device_type":
-                raise Rejected(f"Artifact is for device types {wanted}, this board is {has!r}")
-            has = "nothing" if has is None else repr(has)
-            raise Rejected(f"Artifact depends on {key} {wanted}, this board provides {has}")
+            if has not in wanted:
+                has = "nothing" if has is None else repr(has)
+                wanted = brief(wanted)
+                raise Rejected(f"Artifact depends on {key} {wanted}, this board provides {has}")
 
 
 def _payload_type(info, detail):
