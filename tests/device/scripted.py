@@ -66,8 +66,13 @@ async def read_request(reader):
             size = int(line.split(b":")[1])
             return head + (await reader.readexactly(size) if size else b"")
     if b"transfer-encoding: chunked" in head.lower():
-        while not head.endswith(b"\r\n0\r\n\r\n"):
-            head += await reader.readexactly(1)
+        pieces = [head]
+        size = 1
+        while size:
+            pieces.append(await reader.readline())
+            size = int(pieces[-1], 16)
+            pieces.append(await reader.readexactly(size + 2))
+        return b"".join(pieces)
     return head
 
 

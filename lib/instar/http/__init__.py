@@ -8,6 +8,8 @@
 # One connection per host is kept for the next request; `max_connections` bounds all of them (a
 # TLS connection takes some 30 KiB). Only https, unless allow_plain says otherwise in words.
 #
+# Also here, for those who read answers: printable(), retry_after(); download.py has ranges.
+#
 # Limits: no proxies, cookies, content codings or pipelining; TLS 1.2; see wire.py, response.py.
 # SPDX-License-Identifier: MIT
 
