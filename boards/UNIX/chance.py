@@ -8,25 +8,22 @@ import random as _random
 from collections import namedtuple
 
 from micropython import const
+from standin import StandIn
 
 _HIDDEN = ("system", "getenv", "putenv", "unsetenv", "VfsPosix")
 _DIGEST = const(32)
 _Uname = namedtuple("uname", ("sysname", "nodename", "release", "version", "machine"))
 
 
-class Os:
+class Os(StandIn):
     """The os module of the board. seed: bytes, or None for the host's randomness."""
 
     def __init__(self, seed):
+        super().__init__(_os, _HIDDEN)
         self._seed = seed
         self._drawn = 0
         if seed is not None:
             _random.seed(int.from_bytes(hashlib.sha256(seed).digest()[:4], "big"))
-
-    def __getattr__(self, name):
-        if name in _HIDDEN:
-            raise AttributeError(name)
-        return getattr(_os, name)
 
     def urandom(self, count):
         if self._seed is None:

@@ -32,6 +32,7 @@ _PRIVATE = (
     "otadata",
     "program",
     "rtc",
+    "standin",
 )
 _FIRST_BOOT_PY = "# This file is executed on every boot\n"
 

@@ -7,6 +7,7 @@ import time as _time
 
 import control
 from micropython import const
+from standin import StandIn
 
 _EPOCH = const(946684800)  # 2000-01-01 in Unix time
 _offset_us = 0
@@ -33,11 +34,11 @@ def set_us(us):
     start(us - _host_us())
 
 
-class Time:
-    """Stands in sys.modules as `time`; what it does not define is the host's."""
+class Time(StandIn):
+    """Stands in sys.modules as `time`."""
 
-    def __getattr__(self, name):
-        return getattr(_time, name)
+    def __init__(self):
+        super().__init__(_time)
 
     def time(self):
         return now_us() // 1000000
