@@ -262,8 +262,9 @@ class Connection:
             return self._untrusted(str(error).strip())
         if not self._handshaking:
             return Ended("%s: %s while %s" % (self.name, error, self._doing))
+        reason = "error %s" % error if str(error).isdigit() else error  # EPIPE has no name here
         hint = "expected a TLS 1.2 server that asks for no other client certificate"
-        return Transient("%s: TLS handshake failed: %s; %s" % (self.name, error, hint))
+        return Transient("%s: TLS handshake failed: %s; %s" % (self.name, reason, hint))
 
     def _untrusted(self, reason):
         advice = [text for word, text in _ADVICE if word in reason]
