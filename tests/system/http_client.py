@@ -13,7 +13,7 @@ from instar.http import Client
 def from_files(options):
     def read(name):
         with open(name, "rb") as file:
-            return file.read(65536)
+            return file.read(8192)
 
     options["ca"] = [read(name) for name in options.get("ca", [])]
     for name in ("cert", "key"):

@@ -29,6 +29,7 @@ _API = "/api/devices/v%d/%s"
 _DEPLOYMENTS = "deployments/device/deployments/"
 _MAX_SUBSTATE = const(200)
 _MAX_LOG = const(32768)
+_MAX_ANSWER = const(16384)  # offers and tokens have some kilobytes
 
 
 class Mender:
@@ -53,6 +54,7 @@ class Mender:
             allow_plain=settings.allow_plain_http,
             timeout=settings.http_timeout,
             max_connections=settings.max_connections,
+            max_body=_MAX_ANSWER,
             feed=feed,
         )
         self._settings = settings
