@@ -12,10 +12,11 @@
 #
 # Limits: one gzip member; 32 KiB window (gzip does not state a smaller one); the length word of
 # the trailer is not checked (DeflateIO ignores it; the caller's hashes cover the content). A
-# stream that spends more than 1.5 KiB on nothing (empty blocks) is refused.
+# stream that needs more than 3.5 KiB for 1 KiB of output (empty blocks, mostly) is refused.
 #
 # The window is one contiguous block, which a heap in use soon has no room for. reserve() at boot
-# takes the place; each Inflater frees it just before DeflateIO allocates, and takes it back.
+# takes the place; each Inflater frees it just before DeflateIO allocates, and takes it back. The
+# place belongs to this module: whoever unloads modules to save memory has to keep this one.
 # SPDX-License-Identifier: MIT
 
 import gc
@@ -138,7 +139,9 @@ class Inflater:
             return self._plain.readinto(self._buffer) or 0
         except EOFError:
             if low_water:
-                raise self._refused("at most 1.5 KiB of input without output", "more")
+                raise self._refused(
+                    f"{_OUTPUT} bytes of output from {_LOW_WATER} of input", "fewer"
+                )
             raise self._refused("more data", "the end, in mid-stream")
         except OSError:
             raise self._refused("a gzip stream", "one that is damaged, or not gzip at all")
