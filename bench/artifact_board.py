@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: MIT
 import gc
 import hashlib
+import io
 import json
 import sys
 import time
@@ -13,6 +14,7 @@ from instar.artifact import inflate
 from instar.artifact.reader import Reader
 
 _CHUNK = 4096
+_RUNS = 4
 _CHECKPOINT = 64  # chunks between two looks at the heap
 
 
@@ -60,8 +62,6 @@ def c_only(path):
     copy = memoryview(bytearray(4096))
     with open(path, "rb") as source:
         raw = source.read()  # a bench on a host: all of it, so that no file is read meanwhile
-    import io
-
     start = time.ticks_us()
     plain = deflate.DeflateIO(io.BytesIO(raw), deflate.GZIP)
     running = hashlib.sha256()
@@ -73,8 +73,10 @@ def c_only(path):
 
 def main(artifact, gzip):
     _, heap = read_artifact(artifact, True)
-    seconds, _ = read_artifact(artifact, False)
-    print(json.dumps({"reader": seconds, "c": c_only(gzip), "heap": heap}))
+    # The best of several, in turns: whatever else the machine does only adds time.
+    pairs = [(read_artifact(artifact, False)[0], c_only(gzip)) for _ in range(_RUNS)]
+    reader, c = (min(times) for times in zip(*pairs))
+    print(json.dumps({"reader": reader, "c": c, "heap": heap}))
 
 
 main(sys.argv[1], sys.argv[2])
