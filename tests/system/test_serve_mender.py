@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import http.client
 import json
+import socket
 import ssl
 
 import pytest
@@ -200,6 +201,60 @@ def test_a_body_over_1_mib_is_413(server):
     status, _, answer = call(server, "POST", AUTH, headers, body + " " * (1 << 20))
     assert status == 413
     assert set(json.loads(answer)) == {"error", "request_id"}
+
+
+@pytest.mark.parametrize(
+    "body, status",
+    [
+        ("[" * 100_000, 400),
+        ('[{"name":"a","value":NaN}]', 400),
+        ('[{"name":"a","value":' + "9" * 5000 + "}]", 400),
+        ('[{"name":"\\ud800","value":"x"}]', 200),
+        ('[{"name":{},"value":"x"}]', 400),
+        ('["a"]', 400),
+        ("null", 400),
+    ],
+    ids=["deep", "nan", "big", "surrogate", "object", "text", "null"],
+)
+def test_hostile_json_is_never_a_server_error(server, body, status):
+    device = accepted(server)
+    headers = {"Authorization": f"Bearer {device.token}", "Content-Type": "application/json"}
+    assert call(server, "PUT", INVENTORY, headers, body)[0] == status
+
+
+def test_hostile_headers_and_paths(server):
+    headers, body = Device(server).auth_request()
+    headers["X-MEN-Signature"] = "\xff\xfe"
+    assert call(server, "POST", AUTH, headers, body)[0] == 401
+    assert call(server, "GET", "/api/dev/requests", {"Authorization": "Bearer \xff"})[0] == 401
+    url = f"{server.storage_url}/mender-artifact-storage/x?y&X-Amz-Signature=%C3%BC"
+    assert download(server, url)[0] == 403
+    raw = socket.create_connection(("127.0.0.1", server.server.storage.port), 20)
+    context = ssl.create_default_context(cafile=server.ca_bundle)
+    with context.wrap_socket(raw, server_hostname="localhost") as connection:
+        path = b"/x?y&X-Amz-Signature=\xc3\xbc\xff"
+        connection.sendall(b"GET " + path + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert connection.recv(12)[9:] in (b"403", b"400")
+
+
+def test_certificates_hold_in_strict_clients(server):
+    context = ssl.create_default_context(cafile=server.server.ca.pem)
+    context.verify_flags |= ssl.VERIFY_X509_STRICT
+    raw = socket.create_connection(("127.0.0.1", server.server.port), 20)
+    with context.wrap_socket(raw, server_hostname="localhost") as connection:
+        assert connection.version() in ("TLSv1.2", "TLSv1.3")
+
+
+def test_an_artifact_in_use_stays(server, device):
+    offered(server, device)
+    (artifact,) = server.releases()
+    path = f"/api/management/v1/deployments/artifacts/{artifact['id']}"
+    with pytest.raises(ServerError) as refused:
+        server.call("DELETE", path)
+    assert refused.value.status == 409
+    server.abort(server.deployments()[0]["id"])
+    server.call("DELETE", path)
+    assert server.releases() == []
 
 
 def test_a_url_is_for_its_host_and_its_time_only(server, device):

@@ -57,7 +57,7 @@ def go_json(value: Any) -> bytes:
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
     for char in "<>&":
         text = text.replace(char, f"\\u{ord(char):04x}")
-    return text.encode()
+    return text.encode(errors="replace")
 
 
 def answer_json(value: Any, status: int = 200) -> web.Response:
@@ -71,11 +71,22 @@ def decode(raw: bytes | str, prefix: str) -> Any:
         Refusal: 400 with ``prefix`` and the reason.
     """
     try:
-        return json.loads(raw)
+        value = json.loads(raw, parse_constant=_no_constant)
     except json.JSONDecodeError as problem:
         raise Refusal(400, prefix + _go_reason(problem)) from None
     except UnicodeDecodeError:
         raise Refusal(400, prefix + "invalid UTF-8") from None
+    except (ValueError, RecursionError) as problem:
+        raise Refusal(400, f"{prefix}{problem}") from None
+    if b"\\ud" in (raw if isinstance(raw, bytes) else raw.encode(errors="replace")).lower():
+        # Half a surrogate pair is no text that could be stored: Go replaces it as well.
+        whole = json.dumps(value, ensure_ascii=False).encode(errors="replace")
+        value = json.loads(whole)
+    return value
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"invalid character '{name[0]}' looking for beginning of value")
 
 
 def _go_reason(problem: json.JSONDecodeError) -> str:

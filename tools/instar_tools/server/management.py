@@ -62,13 +62,19 @@ def routes(server: Server) -> list[web.RouteDef]:
 def is_allowed(request: web.Request, token: str) -> bool:
     """Whether the request bears the management token."""
     given = request.headers.get("Authorization", "")
-    return hmac.compare_digest(given.encode(), f"Bearer {token}".encode())
+    given_raw = given.encode(errors="surrogateescape")
+    return hmac.compare_digest(given_raw, f"Bearer {token}".encode())
 
 
 def _found(value: Any, what: str) -> Any:
     if value is None or value is False:
         raise Refusal(404, f"{what} not found")
     return value
+
+
+def _are_ids(devices: Any) -> bool:
+    listed = isinstance(devices, list) and bool(devices)
+    return listed and all(isinstance(device, str) for device in devices)
 
 
 async def _object(request: web.Request) -> dict[str, Any]:
@@ -133,7 +139,10 @@ class Management:
         return answer_json(_found(found, "artifact"))
 
     async def remove_artifact(self, request: web.Request) -> web.Response:
-        _found(self.server.artifacts.remove(request.match_info["id"]), "artifact")
+        artifact = request.match_info["id"]
+        if self.server.rollouts.is_used(artifact):
+            raise Refusal(409, "artifact is used in an active deployment")
+        _found(self.server.artifacts.remove(artifact), "artifact")
         return empty(204)
 
     async def upload(self, request: web.Request) -> web.Response:
@@ -184,8 +193,8 @@ class Management:
         devices = body.get("devices") or []
         if body.get("all_devices"):
             devices = [device["id"] for device in self.server.devices.list("accepted")]
-        if not isinstance(name, str) or not name or not devices:
-            raise Refusal(400, "expected artifact_name, and devices or all_devices")
+        if not isinstance(name, str) or not name or not _are_ids(devices):
+            raise Refusal(400, "expected artifact_name, and devices (ids) or all_devices")
         if not any(artifact["name"] == name for artifact in self.server.artifacts.list()):
             raise Refusal(422, f"No artifact for the deployment: {name!r}")
         title, force = str(body.get("name") or name), bool(body.get("force_installation"))

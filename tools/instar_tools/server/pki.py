@@ -60,6 +60,7 @@ class Authority:
             _builder(name, name, key.public_key(), now - _DAY, now + 3650 * _DAY)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(usage, critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
             .sign(key, hashes.SHA256())
         )
         write_secret(self._key_path, private_pem(key))
@@ -85,11 +86,13 @@ class Authority:
         start, end = validity or (now - _DAY, now + 365 * _DAY)
         key = ec.generate_private_key(ec.SECP256R1())
         issuer, subject = self.certificate.subject, _name(names[0])
+        signer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         certificate = (
             _builder(subject, issuer, key.public_key(), start, end)
             .add_extension(x509.SubjectAlternativeName([_general(n) for n in names]), False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False)
+            .add_extension(signer, False)
             .sign(self._key, hashes.SHA256())
         )
         path = self.folder / f"{self.name}-server.pem"

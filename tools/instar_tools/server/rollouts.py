@@ -172,6 +172,11 @@ class Rollouts:
             if row["status"] in ACTIVE:
                 self._set(row, ABORTED, None, "server")
 
+    def is_used(self, artifact: str) -> bool:
+        """Whether a device is in the middle of installing it."""
+        rows = self.db.all("SELECT status FROM progress WHERE artifact = ?", artifact)
+        return any(row["status"] in ACTIVE for row in rows)
+
     def decommission(self, device: str) -> None:
         """End every unfinished deployment of a device that is no more."""
         for row in self.db.all("SELECT * FROM progress WHERE device = ?", device):

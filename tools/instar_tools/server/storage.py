@@ -63,7 +63,8 @@ class Storage:
         return f"{self.scheme}://{netloc}{resource}{_SIGNATURE}{signature}", expire
 
     def _signature(self, host: str, resource: str) -> str:
-        return hmac.new(self._key, f"GET\n{host}\n{resource}".encode(), hashlib.sha256).hexdigest()
+        signed = f"GET\n{host}\n{resource}".encode(errors="surrogateescape")
+        return hmac.new(self._key, signed, hashlib.sha256).hexdigest()
 
     def routes(self) -> list[web.RouteDef]:
         return [web.route("*", "/{key:.*}", self.answer)]
@@ -71,7 +72,8 @@ class Storage:
     async def answer(self, request: web.Request) -> web.Response:
         resource, _, signature = request.raw_path.rpartition(_SIGNATURE)
         expected = self._signature(request.host, resource)
-        if request.method != "GET" or not hmac.compare_digest(expected, signature):
+        given = signature.encode(errors="surrogateescape")
+        if request.method != "GET" or not hmac.compare_digest(expected.encode(), given):
             return _error(request, 403, "SignatureDoesNotMatch")
         query = {name: found[0] for name, found in parse_qs(urlsplit(resource).query).items()}
         if _expired(query):

@@ -65,6 +65,8 @@ class DevServer(Client):
         """Stop, as on SIGTERM; the folder keeps the state."""
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
+        if self._failure:
+            raise self._failure
 
     def _run(self) -> None:
         try:
