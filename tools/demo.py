@@ -2,8 +2,9 @@
 
 A development server with TLS, and a simulated ESP32 that was flashed with release-1. The board
 asks to be accepted, reports its inventory, takes release-2 into its other slot, reboots into it,
-proves itself and commits. release-3 crashes at its start: the boot loader goes back, and the board
-reports the failure with its log. The last table holds what board and server say against each other.
+proves itself and commits. release-3 crashes at its start: the boot loader goes back, and the
+board reports the failure with its log. The last table holds what board and server say against
+each other.
 
 Exits 0 only if the running slot's bytes hash to the payload's checksum and the server received
 exactly the statuses that are expected.

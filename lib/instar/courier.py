@@ -31,11 +31,14 @@ class Courier:
         while True:
             try:
                 stream = await self._server.open(deployment, offset)
-                async for view in stream:
-                    reader.feed(view)
-                    offset += len(view)
-                    self._progress(offset, len(view), stream.total)
-                return
+                try:
+                    async for view in stream:
+                        reader.feed(view)
+                        offset += len(view)
+                        self._progress(offset, len(view), stream.total)
+                    return
+                finally:
+                    await stream.close()
             except Transient as error:
                 if backoff.tries + 1 >= self._host.settings.download_tries:
                     raise

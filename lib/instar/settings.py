@@ -10,7 +10,8 @@ import json
 
 from micropython import const
 
-from .errors import Rejected
+from .errors import Broken, Rejected
+from .store import read_file
 
 _MAX_FILE = const(8192)
 _MAX_TEXT = const(1024)
@@ -45,33 +46,39 @@ def _between(low, high):
     return check
 
 
-# name: (default, check, what is expected). Intervals are seconds; the defaults of the Mender ones
-# are those of the official client.
-_SPEC = {
-    "mender_url": ("", _url, "an http(s) URL"),
-    "tenant_token": ("", _text, "a string"),
-    "device_type": ("", _text, "a string"),
-    "artifact_name": ("unknown", _text, "the name of the software that was flashed"),
-    "identity": ({}, _words, "an object of strings (default: the board's MAC address)"),
-    "ca": ([], _names, "a list of paths of DER certificates"),
-    "client_cert": ("", _text, "the path of a DER certificate"),
-    "client_key": ("", _text, "the path of a DER key"),
-    "allow_plain_http": (False, _flag, "true or false"),
-    "update_poll_interval": (1800, _between(1, _YEAR), "1 to 31536000 seconds"),
-    "inventory_poll_interval": (28800, _between(1, _YEAR), "1 to 31536000 seconds"),
-    "retry_interval": (60, _between(1, _DAY), "1 to 86400 seconds"),
-    "retry_interval_max": (300, _between(1, _DAY), "1 to 86400 seconds"),
-    "download_tries": (10, _between(1, 10000), "1 to 10000"),
-    "proof_timeout": (1800, _between(1, _DAY), "1 to 86400 seconds"),
-    "report_timeout": (_DAY, _between(1, _YEAR), "1 to 31536000 seconds"),
-    "http_timeout": (30, _between(1, 3600), "1 to 3600 seconds"),
-    "max_connections": (2, _between(1, 8), "1 to 8"),
-    "watchdog": (60, _between(0, 3600), "0 (off) to 3600 seconds"),
-    "ntp_host": ("pool.ntp.org", _text, "a host name, or empty for none"),
-    "ntp_port": (123, _between(1, 65535), "a port"),
-    "wifi_ssid": ("", _text, "a string"),
-    "wifi_password": ("", _text, "a string"),
-}
+def specification():
+    """{name: (default, check, what is expected)}.
+
+    Intervals are seconds; the defaults of Mender's are those of the official client. A function,
+    so that the table is in RAM only while settings are checked.
+    """
+    return {
+        "mender_url": ("", _url, "an http(s) URL"),
+        "tenant_token": ("", _text, "a string"),
+        "device_type": ("", _text, "a string"),
+        "artifact_name": ("unknown", _text, "the name of the software that was flashed"),
+        "identity": ({}, _words, "an object of strings (default: the board's MAC address)"),
+        "ca": ([], _names, "a list of paths of DER certificates"),
+        "client_cert": ("", _text, "the path of a DER certificate"),
+        "client_key": ("", _text, "the path of a DER key"),
+        "allow_plain_http": (False, _flag, "true or false"),
+        "update_poll_interval": (1800, _between(1, _YEAR), "1 to 31536000 seconds"),
+        "inventory_poll_interval": (28800, _between(1, _YEAR), "1 to 31536000 seconds"),
+        "retry_interval": (60, _between(1, _DAY), "1 to 86400 seconds"),
+        "retry_interval_max": (300, _between(1, _DAY), "1 to 86400 seconds"),
+        "download_tries": (10, _between(1, 10000), "1 to 10000"),
+        "proof_timeout": (1800, _between(1, _DAY), "1 to 86400 seconds"),
+        "report_timeout": (_DAY, _between(1, _YEAR), "1 to 31536000 seconds"),
+        "http_timeout": (30, _between(1, 3600), "1 to 3600 seconds"),
+        "max_connections": (2, _between(1, 8), "1 to 8"),
+        "watchdog": (60, _between(0, 3600), "0 (off) to 3600 seconds"),
+        "ntp_host": ("pool.ntp.org", _text, "a host name, or empty for none"),
+        "ntp_port": (123, _between(1, 65535), "a port"),
+        "wifi_ssid": ("", _text, "a string"),
+        "wifi_password": ("", _text, "a string"),
+    }
+
+
 _SECRET = ("tenant_token", "wifi_password")
 
 
@@ -81,10 +88,10 @@ class Settings:
     def __init__(self, values, store=None):
         """values: dict of settings. Raises Rejected naming the first that is wrong."""
         self.store = store
-        self._values = {}
+        spec = specification()
         for name in values:
-            self._check(name, values[name])
-            self._values[name] = values[name]
+            _check(spec, name, values[name])
+        self._values = {name: values.get(name, spec[name][0]) for name in spec}
         if self.mender_url.startswith("http://") and not self.allow_plain_http:
             raise Rejected("mender_url is plain http: expected https, or allow_plain_http true")
 
@@ -92,49 +99,51 @@ class Settings:
     def load(cls, path, store=None):
         """Read the file. Raises Rejected if it is missing, too large, no JSON, or wrong in it."""
         try:
-            with open(path) as file:
-                text = file.read(_MAX_FILE + 1)
-            values = json.loads(text)
-        except OSError as error:
-            raise Rejected(f"settings: cannot read {path} (errno {error.errno})")
+            values = json.loads(_file(path))
         except ValueError:
-            raise Rejected(f"settings: {path} is no JSON of at most {_MAX_FILE} bytes")
+            raise Rejected(f"settings: {path} is no JSON")
         if not isinstance(values, dict):
             raise Rejected(f"settings: {path} holds a {type(values).__name__}, expected an object")
         return cls(values, store)
 
-    def _check(self, name, value):
-        if name not in _SPEC:
-            raise Rejected(f"settings: unknown name {name!r}; known: {sorted(_SPEC)}")
-        _, good, expected = _SPEC[name]
-        if not good(value):
-            came = "another value" if name in _SECRET else repr(value)[:80]
-            raise Rejected(f"settings: {name}: expected {expected}, got {came}")
-
     def __getattr__(self, name):
-        if name in self._values:
+        try:
             return self._values[name]
-        if name in _SPEC:
-            return _SPEC[name][0]
-        raise AttributeError(name)
+        except KeyError:
+            raise AttributeError(name)
 
     def ca_certificates(self):
         """The CAs as a list of DER bytes."""
-        return [_file(path) for path in self.ca]
+        return [_der(path) for path in self.ca]
 
     def client_certificate(self):
         """(certificate, key) in DER for mutual TLS, or (None, None)."""
         if not self.client_cert:
             return None, None
-        return _file(self.client_cert), _file(self.client_key)
+        return _der(self.client_cert), _der(self.client_key)
+
+
+def _check(spec, name, value):
+    if name not in spec:
+        raise Rejected(f"settings: unknown name {name!r}; known: {sorted(spec)}")
+    _, good, expected = spec[name]
+    if not good(value):
+        came = "another value" if name in _SECRET else repr(value)[:80]
+        raise Rejected(f"settings: {name}: expected {expected}, got {came}")
 
 
 def _file(path):
     try:
-        with open(path, "rb") as file:
-            data = file.read(_MAX_FILE)
-    except OSError as error:
-        raise Rejected(f"settings: cannot read {path} (errno {error.errno})")
+        data = read_file(path, _MAX_FILE)
+    except (Broken, OSError) as error:
+        raise Rejected(f"settings: cannot read {path}: {error}")
+    if data is None:
+        raise Rejected(f"settings: {path} is missing")
+    return data
+
+
+def _der(path):
+    data = _file(path)
     if data[:1] != b"\x30":
         raise Rejected(f"settings: {path} is not DER (expected first byte 0x30, got {data[:1]})")
     return data

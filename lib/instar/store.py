@@ -44,9 +44,12 @@ class Store:
     def _path(self, name):
         return f"{self._root}/{name}"
 
+    def _read(self, name):
+        return read_file(self._path(name), _MAX_SIZE + _HEADER_SIZE)
+
     def get(self, name):
         """The record's bytes, or None if there is none. Raises Broken if it is damaged."""
-        raw = _read(self._path(name))
+        raw = self._read(name)
         return None if raw is None else _payload(name, raw)
 
     def put(self, name, data):
@@ -58,11 +61,11 @@ class Store:
             raise Broken(f"record {name}: at most {_MAX_SIZE} bytes, got {len(data)}")
         path = self._path(name)
         raw = struct.pack(_HEADER, _MAGIC, len(data), binascii.crc32(data)) + data
-        if _read(path) == raw:
+        if self._read(name) == raw:
             return
         with open(path + _NEW, "wb") as file:
             file.write(raw)
-        if _read(path + _NEW) != raw:
+        if self._read(name + _NEW) != raw:
             raise Broken(f"record {name}: the flash does not hold what was written to it")
         os.rename(path + _NEW, path)
 
@@ -71,7 +74,7 @@ class Store:
         try:
             os.remove(self._path(name))
         except OSError:
-            if _read(self._path(name)) is not None:
+            if self._read(name) is not None:
                 raise
 
     def get_json(self, name):
@@ -84,10 +87,18 @@ class Store:
         self.put(name, json.dumps(value).encode())
 
 
-def _read(path):
+def read_file(path, most):
+    """A whole small file, or None if there is none. Raises Broken if it is larger than `most`.
+
+    read(n) allocates n bytes before it reads: so the size is asked for first.
+    """
     try:
         with open(path, "rb") as file:
-            return file.read(_MAX_SIZE + _HEADER_SIZE + 1)
+            size = file.seek(0, 2)
+            if size > most:
+                raise Broken(f"{path}: at most {most} bytes expected, got {size}")
+            file.seek(0)
+            return file.read(size)
     except OSError as error:
         if error.errno == errno.ENOENT:
             return None

@@ -15,7 +15,7 @@ import time
 
 from micropython import const
 
-from .artifact.reader import Reader
+from . import memory
 from .courier import Courier
 from .errors import Aborted, Broken, Rejected, Transient
 from .installers import INSTALLERS
@@ -201,13 +201,21 @@ class Updater:
         if self._journal.tries > _MAX_STARTS:
             raise Rejected(f"the board restarted {self._journal.tries} times while downloading")
         await self._courier.tell(self._journal.id, "downloading")
+        try:
+            await self._read_artifact()
+        finally:
+            memory.forget("instar.artifact")
+        self._journal.installed = self._installer.installed()
+
+    async def _read_artifact(self):
+        from .artifact.reader import Reader
+
         reader = Reader(self._accept, self._open_file)
         try:
             await self._courier.fetch(self._deployment, reader)
             reader.finish()
         finally:
             reader.close()
-        self._journal.installed = self._installer.installed()
         self._journal.provides = merged(self.provides(), reader.header)
 
     def _accept(self, header):

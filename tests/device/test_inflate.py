@@ -3,7 +3,7 @@ import struct
 
 from artifact_build import CHUNKINGS, chunks, gzip, rejection, vector
 
-from instar.artifact import inflate
+from instar import memory
 from instar.artifact.inflate import Inflater
 
 TEXT = "83794f5f45b9cab5fdb5109764cceab4afa60f0cbdac08b2a0294f722a3d9f09"
@@ -115,16 +115,16 @@ def test_the_error_of_whoever_takes_the_output_passes_through():
 
 
 def test_the_place_is_held_again_after_each_stream():
-    assert inflate.reserve() and inflate.reserve()
+    assert memory.reserve() and memory.reserve()
     assert run(vector("text.gz")) == (TEXT, LENGTH)
-    assert inflate.release()
-    assert not inflate.release()
+    assert memory.release()
+    assert not memory.release()
     # Nothing is held that was not held before.
     assert run(vector("text.gz")) == (TEXT, LENGTH)
-    assert not inflate.release()
+    assert not memory.release()
 
 
 def test_the_place_is_held_again_after_an_error():
-    inflate.reserve()
+    memory.reserve()
     assert refused(vector("text.gz")[:-1])
-    assert inflate.release()
+    assert memory.release()

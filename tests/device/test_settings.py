@@ -73,7 +73,7 @@ def test_files_that_are_not_settings():
     try:
         Settings.load(path)
     except Rejected as error:
-        assert "cannot read" in str(error)
+        assert "is missing" in str(error)
     else:
         raise AssertionError("a missing file was accepted")
 

@@ -2,8 +2,9 @@
 # Each row compares the exact chain of states and the exact list of statuses the server took.
 import asyncio
 import os
+import sys
 
-import instar.update
+import instar.artifact.reader
 from instar.errors import Aborted, Broken, Rejected, Transient
 from instar.store import Store
 from instar.update import Updater
@@ -143,6 +144,9 @@ class Stream:
     total = 4
     chunks = [b"ab", b"cd"]
 
+    async def close(self):
+        pass
+
     def __aiter__(self):
         self.left = list(self.chunks)
         return self
@@ -181,6 +185,10 @@ class Reader:
 
     def close(self):
         pass
+
+
+class FakeModule:
+    Reader = Reader
 
 
 class Settings:
@@ -234,7 +242,7 @@ def start_board(world):
         world.pending = False
     world.running = world.boot
     Installer.world = world
-    instar.update.Reader = Reader
+    sys.modules["instar.artifact.reader"] = FakeModule
     updater = Updater(Host(world), Server(world), {"kind": world.installer})
     updater.restore()
     return updater

@@ -5,7 +5,7 @@ import gc
 import hashlib
 import sys
 
-from instar.artifact import inflate
+from instar import memory
 from instar.artifact.inflate import Inflater
 from instar.errors import Broken
 
@@ -46,7 +46,7 @@ def main(path, reserve):
     # These buffers are there before the heap is full, as an agent's are.
     inflaters = [Inflater(running.update), Inflater(running.update)]
     if reserve == "yes":
-        assert inflate.reserve()
+        assert memory.reserve()
     pieces = fragment()
     print("largest", largest(33))
     for inflater in inflaters:
@@ -58,7 +58,7 @@ def main(path, reserve):
             print(error)
         finally:
             inflater.close()
-    print("held", inflate.release(), len(pieces) > 100)
+    print("held", memory.release(), len(pieces) > 100)
 
 
 main(sys.argv[1], sys.argv[2])

@@ -14,9 +14,8 @@
 # the trailer is not checked (DeflateIO ignores it; the caller's hashes cover the content). A
 # stream that needs more than 3.5 KiB for 1 KiB of output (empty blocks, mostly) is refused.
 #
-# The window is one contiguous block, which a heap in use soon has no room for. reserve() at boot
-# takes the place; each Inflater frees it just before DeflateIO allocates, and takes it back. The
-# place belongs to this module: whoever unloads modules to save memory has to keep this one.
+# The window is one contiguous block: where memory.py holds a place for it, that is freed just
+# before DeflateIO allocates, and taken again.
 # SPDX-License-Identifier: MIT
 
 import gc
@@ -24,6 +23,7 @@ import gc
 import deflate
 from micropython import RingIO, const
 
+from .. import memory
 from ..errors import Broken
 from .refusal import refused
 
@@ -31,37 +31,6 @@ _OUTPUT = const(1024)
 # A deflate symbol of 15 bits yields one byte at worst; block headers take < 400 bytes each.
 _LOW_WATER = const(2 * 1024 + 1536)
 _RING = const(5120)
-# DeflateIO takes its state (1.4 KiB), then its window (32 KiB); both must fit into the place.
-_PLACE = const(34 * 1024)
-_WINDOW = const(32 * 1024)
-
-_placeholder = None
-
-
-def reserve():
-    """Hold the place of one inflate window: call it once, early at boot.
-
-    Returns whether the place is held; without it inflating works as long as the heap has room.
-    """
-    global _placeholder
-    if _placeholder is None:
-        # Something small may have settled in the place while it was in use: then just the window.
-        for size in (_PLACE, _WINDOW):
-            try:
-                _placeholder = bytearray(size)
-                break
-            except MemoryError:
-                gc.collect()
-    return _placeholder is not None
-
-
-def release():
-    """Free the place, so that the next large block fits into it. Returns whether it was held."""
-    global _placeholder
-    held = _placeholder is not None
-    _placeholder = None
-    gc.collect()
-    return held
 
 
 class Inflater:
@@ -114,7 +83,7 @@ class Inflater:
         if self._reserve_again:
             gc.collect()
             self._reserve_again = False
-            reserve()
+            memory.reserve()
 
     def _drain(self, low_water):
         ring = self._ring
@@ -133,7 +102,7 @@ class Inflater:
 
     def _read(self, low_water):
         if self._plain is None:
-            self._reserve_again = release()
+            self._reserve_again = memory.release()
             self._plain = deflate.DeflateIO(self._ring, deflate.GZIP)
         try:
             return self._plain.readinto(self._buffer) or 0

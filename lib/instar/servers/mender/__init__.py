@@ -18,7 +18,7 @@ from binascii import b2a_base64
 
 from micropython import const
 
-from ...crypto import keys
+from ... import memory
 from ...errors import Broken, Rejected, Unauthorised
 from ...http import Client
 from ...http.download import open_range
@@ -62,7 +62,7 @@ class Mender:
         self._identity = identity
         self._random = random
         self._feed = feed or (lambda: None)
-        self._key = self._stream = None
+        self._stream = None
         self._token = ""
         self._v1 = False
 
@@ -71,9 +71,10 @@ class Mender:
         if self._token and not fresh:
             return
         self._token = ""
-        key = self._key = self._key or await self._load_key()
-        body = await self._auth_request(key)
-        signature = await self._drive(key.sign(body))
+        try:
+            body, signature = await self._signed_request()
+        finally:
+            memory.forget("instar.crypto")
         headers = {
             "Content-Type": "application/json",
             "X-MEN-Signature": b2a_base64(signature).decode().strip(),
@@ -171,6 +172,11 @@ class Mender:
             raise Rejected("%s: expected a deployment's id that fits a URL" % what)
         return _API % (1, _DEPLOYMENTS + id + "/" + what)
 
+    async def _signed_request(self):
+        key = await self._load_key()
+        body = await self._auth_request(key)
+        return body, await self._drive(key.sign(body))
+
     async def _auth_request(self, key):
         names = sorted(self._identity)
         pairs = [json.dumps(name) + ": " + json.dumps(self._identity[name]) for name in names]
@@ -184,6 +190,8 @@ class Mender:
 
     async def _load_key(self):
         # Another key is another device: one that is there is used or complained about, only.
+        from ...crypto import keys
+
         store = self._settings.store
         data = store.get("identity-key")
         if data is None:

@@ -1,0 +1,154 @@
+"""One development server and one simulated board, on a desk: what the system tests play with.
+
+lab = Lab(tmp_path, server)
+lab.flash(settings={"proof_timeout": 5})
+deployment = lab.deploy(lab.artifact("release-2"))
+lab.run("success")
+assert lab.server.statuses(deployment) == GOOD
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from pathlib import Path
+
+from instar_tools import flash_builder, image_builder
+from instar_tools.artifact_writer import ROOTFS, write_artifact
+from instar_tools.paths import FIRMWARE
+from instar_tools.server.testing import DevServer
+from instar_tools.simulator import Simulator
+
+GOOD = ["downloading", "installing", "rebooting", "installing", "success"]
+ROLLED_BACK = ["downloading", "installing", "rebooting", "failure"]
+DEVICE_TYPE = "esp32"
+SECONDS = 60  # a limit for a board that never comes to an end, not a measure
+
+
+@functools.cache
+def image(name: str, head: str = "", app: str | None = None) -> bytes:
+    """A firmware image with instar and the sample application; `head` runs as it is imported."""
+    app = (FIRMWARE / "app.py").read_text() if app is None else app
+    files = image_builder.firmware_files((), name)
+    files["app.py"] = (head + app).encode()
+    return image_builder.build_image(name, image_builder.compiled(files))
+
+
+class Lab:
+    """A board's flash file, its simulator, and everything that both sides said."""
+
+    def __init__(self, folder: Path, server: DevServer, **simulator) -> None:
+        self.folder = folder
+        self.server = server
+        self.path = folder / "board.flash"
+        self.events: list[dict] = []
+        self.console: list[str] = []
+        self.board = Simulator(
+            self.path,
+            on_event=self._event,
+            console=lambda line: self.console.append(line.decode()),
+            **simulator,
+        )
+
+    def _event(self, event: dict) -> None:
+        self.events.append(event)
+        if event["event"] == "pending":
+            self.server.accept_all()
+
+    def flash(
+        self,
+        first: bytes | None = None,
+        settings: dict | None = None,
+        files: dict[str, bytes] | None = None,
+    ) -> None:
+        """Make the flash file of a board that was just flashed, with its settings and CAs."""
+        values = {
+            "mender_url": self.server.url,
+            "device_type": DEVICE_TYPE,
+            "artifact_name": "release-1",
+            "ca": ["/api-ca.der", "/storage-ca.der"],
+            "ntp_host": "127.0.0.1",
+            "ntp_port": self.server.sntp_port,
+            "update_poll_interval": 1,
+            "retry_interval": 1,
+            "retry_interval_max": 1,
+            "download_tries": 2,
+            "proof_timeout": 30,
+            "http_timeout": 5,
+            **(settings or {}),
+        }
+        content = {
+            "/instar.json": json.dumps(values).encode(),
+            "/api-ca.der": self.server.ca_der,
+            "/storage-ca.der": self.server.storage_ca_der,
+            **(files or {}),
+        }
+        paths = {}
+        for number, (name, data) in enumerate(content.items()):
+            paths[name] = self.folder / f"file-{number}"
+            paths[name].write_bytes(data)
+        flash_builder.write_flash(self.path, first or image("release-1"), files=paths, seed=1)
+
+    def artifact(self, name: str, payload: bytes | None = None, **release) -> Path:
+        """A rootfs-image Artifact of a firmware image, or of other bytes."""
+        source = self.folder / f"{name}.bin"
+        source.write_bytes(image(name) if payload is None else payload)
+        path = self.folder / f"{name}.mender"
+        release = {
+            "artifact_name": name,
+            "device_types": [DEVICE_TYPE],
+            "payload_type": ROOTFS,
+            "files": [source],
+            **release,
+        }
+        write_artifact(path, **release)
+        return path
+
+    def deploy(self, path: Path) -> str:
+        """Upload, and create a deployment for this board (which has been accepted)."""
+        self.server.upload(path)
+        return self.server.deploy(path.stem, [self.device()])
+
+    def meet(self) -> None:
+        """Run until the board has been accepted and found nothing to do."""
+        self.run("idle")
+
+    def run(self, until, seconds: float = SECONDS) -> None:
+        outcome = self.board.run(until=until, seconds=seconds)
+        assert outcome.met, (outcome, self.said(), self.console[-15:])
+
+    def device(self) -> str:
+        (device,) = self.server.devices()
+        return device["id"]
+
+    def log(self, deployment: str) -> str:
+        entries = self.server.log(deployment, self.device())
+        return "\n".join(entry["message"] for entry in entries)
+
+    def said(self) -> list[str]:
+        """The board's events in short, without those that repeat."""
+        skip = ("idle", "progress", "heap", "authorised", "inventory")
+        return [
+            " ".join(str(value) for key, value in event.items() if key != "from")
+            for event in self.events
+            if event["event"] not in skip
+        ]
+
+    def errors(self) -> list[str]:
+        return [event["message"] for event in self.events if event["event"] == "error"]
+
+    def slot(self) -> str:
+        """The slot that ran last."""
+        return [event["slot"] for event in self.events if event["event"] == "boot"][-1]
+
+    def digest(self, label: str, length: int | None = None) -> str:
+        """SHA-256 of a partition's first bytes, read from the flash file."""
+        flash = self.path.read_bytes()
+        row = {row[4]: row for row in flash_builder.parse_table(flash)}[label]
+        data = flash[row[2] : row[2] + row[3]]
+        return hashlib.sha256(data[:length]).hexdigest()
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
