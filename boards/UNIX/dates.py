@@ -1,8 +1,8 @@
 # The dates of certificates, checked against the simulated RTC: mbedTLS itself asks the host's.
 # Tls(tls) stands in sys.modules as `tls`. Its contexts and sockets are the real ones: the
 # check is a verify_callback, which sees each certificate of the peer's chain in DER.
-# Limits: a verify_callback of the board's own replaces the check; the server gets no alert, it sees
-# the board close; where the host's clock is outside the dates too, mbedTLS refuses by itself.
+# Limits: a verify_callback of the board's own replaces the check; the server gets no alert, it
+# sees the board close; where the host's clock is outside the dates too, mbedTLS refuses by itself.
 # SPDX-License-Identifier: MIT
 import rtc
 from micropython import const

@@ -75,6 +75,9 @@ def _boot(chip, options):
             row = bootloader.select(chip, rows)
         except bootloader.NoBootable as error:
             control.end("dead %s" % error)
+    # Reading the image left garbage all over the heap. Swept now, what stays lies at its
+    # beginning, and the board gets the rest in one piece.
+    gc.collect()
     in_place = options.get("same_slot", "in_place") == "in_place"
     esp32.attach(chip, otadata.with_vfs(rows, chip.size), row, in_place)
     control.send("boot %s" % row[otadata.LABEL])

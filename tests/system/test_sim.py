@@ -297,17 +297,18 @@ def test_the_calendar_agrees_with_the_hosts(bench):
         assert (event["t"], event["s"]) == (want, event["d"] * 86400)
 
 
-def test_a_small_heap_is_what_the_program_has(bench):
-    bench.make("import gc\ngc.collect()\nsay('heap_seen', free=gc.mem_free())\n")
-    bench.run(heap="24wk")
-    small = bench.one("heap_seen")["free"]
-    assert heap_bytes("24wk") == 49152 and 44000 < small < 49152
+@pytest.mark.parametrize("filler", [0, 50_000])
+def test_a_small_heap_is_what_the_program_has_and_in_one_piece(bench, filler):
     bench.make(
-        "import gc\ngc.collect()\nsay('heap_seen', free=gc.mem_free())\n", filler_bin="f" * 50000
+        "import gc\ngc.collect()\n"
+        "say('heap_seen', free=gc.mem_free(), piece=len(bytearray(36000)))\n",
+        filler_bin="f" * filler,
     )
     bench.run(heap="24wk")
-    assert bench.one("heap")["romfs"] > 50000
-    assert abs(bench.one("heap_seen")["free"] - small) < 2500
+    assert heap_bytes("24wk") == 49152
+    assert filler < bench.one("heap")["romfs"] < filler + 1000
+    assert 44000 < bench.one("heap_seen")["free"] < 49152
+    assert bench.one("heap_seen")["piece"] == 36000
 
 
 def certificate(subject, key, issuer, issuer_key, start, end, ca=False):
