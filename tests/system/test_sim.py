@@ -155,6 +155,19 @@ def test_a_soft_reset_keeps_slot_and_state(bench):
     assert bench.seen("soft")
 
 
+def test_a_blank_file_system_is_formatted_and_a_damaged_one_never(bench):
+    bench.make("import os\nsay('root', names=os.listdir('/'))\n", {"/mine": "x"})
+    vfs, length = 0x310000, 0xF0000
+    bench.put(vfs, b"\xff" * length)
+    bench.run()
+    assert sorted(bench.one("root")["names"]) == ["boot.py", "rom"]
+    bench.put(vfs, b"\x5a" * 8192)
+    before = bench.flash.read_bytes()
+    assert bench.run().reason == "stuck"
+    assert "appears to be corrupted" in bench.text[0]
+    assert bench.flash.read_bytes() == before
+
+
 UPDATE = (
     "from esp32 import Partition\nPartition('ota_1').set_boot()\nimport machine\nmachine.reset()\n"
 )
