@@ -1,65 +1,6 @@
-# The firmware's main program: the agent, with the application beside it.
-#
-# The application is the module `app`: `async def run(agent)` and, if it has one, `healthy()`.
-# A board never stays in an exception: new software on trial is reset and so goes back; proven
-# software whose application fails keeps its agent, so that a mended application can arrive.
+# The firmware's main program. What it does is in start.py, which is compiled.
 # SPDX-License-Identifier: MIT
 
-from instar import memory
+import start
 
-memory.reserve()  # 34 KiB in one piece, before anything else lies in the way
-
-import asyncio
-import json
-import sys
-import time
-
-import machine
-from board import Board
-
-_PAUSE_MS = 5000
-
-
-def console(event):
-    """One line on the serial console for each event of the agent."""
-    print("@instar", json.dumps(event))
-
-
-def make_agent():
-    from instar.agent import Agent
-    from instar.settings import Settings
-    from instar.store import Store
-
-    settings = Settings.load(Board.settings_path, Store(Board.state_dir))
-    board = Board(settings.wifi_ssid, settings.wifi_password)
-    if settings.watchdog:
-        board.watchdog(settings.watchdog * 1000)
-    return Agent(settings, board, on_event=console)
-
-
-async def run_app(agent):
-    try:
-        import app
-
-        agent.health = getattr(app, "healthy", None)
-        await app.run(agent)
-    except Exception as error:
-        agent.crashed(error)
-
-
-async def main():
-    agent = make_agent()
-    await asyncio.gather(run_app(agent), agent.run())
-
-
-def start():
-    try:
-        asyncio.run(main())
-    except Exception as error:
-        sys.print_exception(error)
-    # A board that works does not come here. Ctrl-C is not caught: it is for people.
-    time.sleep_ms(_PAUSE_MS)
-    machine.reset()
-
-
-start()
+start.start()

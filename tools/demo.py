@@ -136,7 +136,7 @@ class Demo:
 def build(name: str, app: str) -> bytes:
     source = WORK / "app.py"
     source.write_text(app + (FIRMWARE / "app.py").read_text())
-    parts = image_builder.firmware_files([str(source)], name)
+    parts = image_builder.firmware_files([str(source)])
     return image_builder.build_image(name, image_builder.compiled(parts))
 
 
@@ -172,7 +172,7 @@ def summary(demo: Demo, rows: list[tuple[str, object, object]]) -> bool:
     heap = demo.heap
     if heap:
         console.print(
-            f"heap: {heap['size'] // 1024} KiB (64wk) beside {heap['romfs'] // 1024} KiB of ROMFS"
+            f"heap: {heap['size'] // 1024} KiB (72wk) beside {heap['romfs'] // 1024} KiB of ROMFS"
         )
     return all(expected == found for _, expected, found in rows)
 

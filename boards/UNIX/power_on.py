@@ -15,11 +15,36 @@ import sys
 import control
 import mainboard
 import program
+from micropython import const
+
+_NAMES = const(100)
+_TABLE = const(12000)  # bytes; less than the table for 1280 names
+
+
+class _Nothing:
+    pass
+
+
+def _room_for_names():
+    # The names in frozen code lie in an ESP32's flash. Code in a ROMFS has its names interned in
+    # tables on the heap, each twice as large as the one before: when the emulation's are full,
+    # the table that comes next is the program's, and is made here, beside the board's heap.
+    number = 0
+    gc.collect()
+    while True:
+        before = gc.mem_alloc()
+        for _ in range(_NAMES):
+            hasattr(_Nothing, "_%x" % number)
+            number += 1
+        gc.collect()
+        if gc.mem_alloc() - before > _TABLE:
+            return
+
 
 _options = dict(option.split("=", 1) for option in sys.argv[2:])
 _rom = mainboard.start(sys.argv[1], _options)
 del mainboard
-gc.collect()
+_room_for_names()
 control.send("heap %d" % (gc.mem_alloc() - _rom))
 # An ESP32's modules lie in its flash. Here they are in the heap, which the parent made larger for
 # them: what is more than the board's own is taken away again, small holes first.

@@ -7,25 +7,16 @@
 # The order: a floor (the date this code was made), the RTC, SNTP. Each is a hint only: SNTP is not
 # authenticated, so it is believed for the dates of certificates and for log entries, nothing else,
 # and never takes the clock back before the floor.
-# Limits: whole seconds; SNTP over IPv4 UDP (RFC 4330).
+# Limits: whole seconds.
 # SPDX-License-Identifier: MIT
 
-import asyncio
-import errno
-import os
-import socket
 import time
 
 from micropython import const
 
-from .errors import Transient
+from . import memory
 
 FLOOR = const(1793491200)  # 2026-11-01: no board that runs this lives before it
-_FROM_1900 = const(2208988800)
-_ERA = const(0x100000000)
-_ANSWER_MS = const(3000)
-_STEP_MS = const(20)
-_TRIES = const(3)
 _FRESH_S = const(86400)
 
 
@@ -64,61 +55,10 @@ class Clock:
         if not self._host or (self._synced and self.now() - self._synced < _FRESH_S):
             return
         beat()
-        self._board.set_clock(await self._ask(beat))
-        self._synced = self.now()
+        from .sntp import ask
 
-    async def _ask(self, beat):
         try:
-            address = socket.getaddrinfo(self._host, self._port, 0, socket.SOCK_DGRAM)[0][-1]
-        except OSError as error:
-            raise Transient(f"SNTP: no address for {self._host} (errno {error.errno})")
-        for _ in range(_TRIES):
-            beat()
-            seconds = await self._exchange(address)
-            if seconds:
-                return seconds
-        raise Transient(f"SNTP: no usable answer from {self._host}:{self._port}")
-
-    async def _exchange(self, address):
-        # The random transmit time comes back as the originate time: an answer to somebody else's
-        # question, or one made up blindly, does not match.
-        cookie = os.urandom(8)
-        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        try:
-            udp.setblocking(False)
-            udp.sendto(b"\x23" + bytes(39) + cookie, address)
-            for _ in range(_ANSWER_MS // _STEP_MS):
-                await asyncio.sleep_ms(_STEP_MS)
-                answer = _receive(udp)
-                if answer and (seconds := unix_time(answer, cookie)):
-                    return seconds
-        except OSError as error:
-            raise Transient(f"SNTP: {self._host}:{self._port}: errno {error.errno}")
+            self._board.set_clock(await ask(self._host, self._port, FLOOR, beat))
         finally:
-            udp.close()
-        return None
-
-
-def _receive(udp):
-    try:
-        return udp.recvfrom(64)[0]
-    except OSError as error:
-        if error.errno == errno.EAGAIN:
-            return None
-        raise
-
-
-def unix_time(answer, cookie):
-    """Seconds since 1970 from an SNTP answer of 48 bytes, or None if it must not be believed.
-
-    RFC 4330 §5: mode 4 (server), a clock that is synchronised (leap 0-2, stratum 1-15), our own
-    transmit time as originate time, and a transmit time that is not before the floor.
-    """
-    if len(answer) < 48 or answer[0] & 7 != 4 or answer[0] >> 6 == 3:
-        return None
-    if not 1 <= answer[1] <= 15 or answer[24:32] != cookie:
-        return None
-    seconds = int.from_bytes(answer[40:44], "big")
-    # The 32-bit count starts again in 2036; before 1968 means after that.
-    seconds += (0 if seconds & 0x80000000 else _ERA) - _FROM_1900
-    return seconds if seconds >= FLOOR else None
+            memory.forget("instar.sntp")
+        self._synced = self.now()

@@ -1,14 +1,14 @@
 # RAM that is held for later, and RAM that is given back.
 #
-#   reserve()                                # at boot: the place of one inflate window
+#   reserve()                                # at boot: the places that inflating needs
 #   from .artifact.reader import Reader      # in the function that needs it
 #   ...
 #   forget("instar.artifact")                # nothing may hold a class or function of it any more
 #
-# The inflate window is one contiguous block, which a heap in use soon has no room for: so its
-# place is taken early, freed just before DeflateIO allocates, and taken again. And the parts that
-# never work at the same time (signing a request, reading an Artifact) take turns in the heap:
-# importing again from ROMFS or frozen code costs milliseconds.
+# DeflateIO's window is one contiguous block, which a heap in use soon has no room for: so its
+# place is taken early, freed just before DeflateIO allocates, and taken again after. And parts
+# that never work at the same time (signing a request, reading an Artifact) take turns in the
+# heap: importing again from ROMFS or frozen code costs milliseconds.
 # SPDX-License-Identifier: MIT
 
 import gc
@@ -16,46 +16,57 @@ import sys
 
 from micropython import const
 
-# DeflateIO takes its state (1.4 KiB), then its window (32 KiB); both must fit into the place.
-_PLACE = const(34 * 1024)
-_WINDOW = const(32 * 1024)
+# DeflateIO takes its state (1.4 KiB) with its window, from the same place. The small one is for
+# an Artifact's header: it is gone before the payload's comes.
+SMALL_WINDOW = 11
+FULL_WINDOW = 15
+_PLACES = {FULL_WINDOW: 34304, SMALL_WINDOW: 3584}
 
-_placeholder = None
+
+_held = {}
 
 
 def reserve():
-    """Hold the place of one inflate window: call it once, early at boot.
+    """Hold the places of both windows and the buffers beside them: call it once, early at boot.
 
-    Returns whether the place is held; without it inflating works as long as the heap has room.
+    Returns whether the large place is held; without it inflating works while the heap has room.
     """
-    global _placeholder
-    if _placeholder is None:
-        # Something small may have settled in the place while it was in use: then just the window.
-        for size in (_PLACE, _WINDOW):
+    gc.collect()
+    for window in (FULL_WINDOW, SMALL_WINDOW):
+        if window not in _held:
             try:
-                _placeholder = bytearray(size)
-                break
+                _held[window] = bytearray(_PLACES[window])
             except MemoryError:
                 gc.collect()
-    return _placeholder is not None
+    return FULL_WINDOW in _held
 
 
-def release():
-    """Free the place, so that the next large block fits into it. Returns whether it was held."""
-    global _placeholder
-    held = _placeholder is not None
-    _placeholder = None
+def release(window):
+    """Free the place of a window, so that DeflateIO finds it. Returns whether it was held."""
+    held = _held.pop(window, None) is not None
     gc.collect()
     return held
 
 
 def forget(package):
-    """Unload a package and its submodules, and collect what they held."""
-    for name in list(sys.modules):
-        if name == package or name.startswith(package + "."):
-            del sys.modules[name]
+    """Unload a package and its submodules, and collect what they held.
+
+    To be called when the functions that used them have returned: what their frames still hold
+    stays.
+    """
+    while _forget_one(package):
+        pass
     parent, _, leaf = package.rpartition(".")
     parent = sys.modules.get(parent)
     if hasattr(parent, leaf):
         delattr(parent, leaf)
     gc.collect()
+
+
+def _forget_one(package):
+    # No list of the names: this is called where the heap is full.
+    for name in sys.modules:
+        if name == package or name.startswith(package + "."):
+            del sys.modules[name]
+            return True
+    return False

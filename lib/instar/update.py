@@ -59,6 +59,7 @@ class Updater:
         self._host = host
         self._server = server
         self._installers = INSTALLERS if installers is None else installers
+        self._trials = self._able()
         settings = host.settings
         self._journal = Journal(settings.store, host.clock)
         self._provides = Provides(settings.store, settings.artifact_name)
@@ -253,6 +254,16 @@ class Updater:
         await self._installer.commit()
 
     async def _prove(self):
+        """A fresh authorisation, one accepted status, and the application's health check."""
+        await self._within_limit(self._contact)
+        await self._within_limit(self._host.healthy)
+
+    async def _contact(self):
+        await self._host.online()
+        await self._server.authorise(fresh=True)
+        await self._courier.report(self._journal.id, "installing")
+
+    async def _within_limit(self, step):
         limit = self._host.settings.proof_timeout
         backoff = Backoff(1, self._host.settings.retry_interval)
         why = "no try was made"
@@ -261,20 +272,13 @@ class Updater:
             if left <= 0:
                 raise Broken(f"not proven within {limit} s: {why}")
             try:
-                return await asyncio.wait_for(self._proof(), left)
+                return await asyncio.wait_for(step(), left)
             except asyncio.TimeoutError:
                 why = "a step of the proof did not end"
             except Transient as error:
                 why = str(error)
                 self.note("warning", f"not proven yet: {why}")
                 await sleep(min(backoff.delay(error), left), self._host.beat)
-
-    async def _proof(self):
-        """A fresh authorisation, one accepted status, and the application's health check."""
-        await self._host.online()
-        await self._server.authorise(fresh=True)
-        await self._courier.report(self._journal.id, "installing")
-        await self._host.healthy()
 
     async def _rollback(self):
         await self._installer.rollback()
@@ -305,12 +309,19 @@ class Updater:
             self._provides.put(journal.provides)
         journal.close()
 
+    def _able(self):
+        # One of each installer that this board can have. Made early: what an installer imports
+        # lives long, and lies well below what comes and goes.
+        found = []
+        for make in self._installers.values():
+            try:
+                found.append(make(self._host.board, None))
+            except Rejected:
+                continue
+        return found
+
     async def settle(self):
         """No update is open and the server was reached: what runs on trial has proven itself."""
-        for kind in () if self.active else self._installers:
-            try:
-                installer = self._make(kind)
-            except Rejected:
-                continue  # a payload type that this board cannot take
+        for installer in () if self.active else self._trials:
             if hasattr(installer, "settle"):
                 await installer.settle()

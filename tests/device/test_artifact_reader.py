@@ -419,7 +419,7 @@ def test_the_header_tar():
         (tar(info, ("headers/0000/type-info", bytes(8193))), "at most 8192 bytes"),
         (member("header-info", kind="2") + END, "got 'header-info', type 2"),
         (END[:-1], "mid-archive"),
-        (bytes(65537), "header.tar: expected at most 65536 bytes"),
+        (bytes(16385), "header.tar: expected at most 16384 bytes"),
     )
     for header, expected in rows:
         message = refused(artifact(header=header))

@@ -4,10 +4,15 @@ import socket
 import struct
 import time
 
-from instar.clock import FLOOR, Clock, unix_time
+import instar.sntp
+from instar.clock import FLOOR, Clock
 from instar.errors import Transient
 
 COOKIE = b"12345678"
+
+
+def unix_time(answer, cookie):
+    return instar.sntp.unix_time(answer, cookie, FLOOR)
 
 
 class Board:

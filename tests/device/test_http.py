@@ -4,7 +4,7 @@ import time
 from scripted import CLOSE, HANG, Server, answer, one_by_one, raises
 
 from instar.errors import Rejected, Transient, Untrusted
-from instar.http import Client, message, wire
+from instar.http import Client, dates, message, wire
 
 OK = answer(b"hello")
 
@@ -641,6 +641,6 @@ def test_retry_after_in_both_forms():
         ({"retry-after": "Sun, 06 Nov 1994 08:49:37 CET"}, None),
         ({"retry-after": "Sun, 06 Nov 1994 24:49:37 GMT"}, None),
     ):
-        assert message.retry_after(value) == expected, value
-    assert message.parse_date("Sat, 01 Jan 2000 00:00:00 GMT") == 0
-    assert message.parse_date("Thu, 29 Feb 2024 23:59:59 GMT") == 762566399
+        assert dates.retry_after(value) == expected, value
+    assert dates.parse_date("Sat, 01 Jan 2000 00:00:00 GMT") == 0
+    assert dates.parse_date("Thu, 29 Feb 2024 23:59:59 GMT") == 762566399

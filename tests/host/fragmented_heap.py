@@ -58,7 +58,7 @@ def main(path, reserve):
             print(error)
         finally:
             inflater.close()
-    print("held", memory.release(), len(pieces) > 100)
+    print("held", memory.release(memory.FULL_WINDOW), len(pieces) > 100)
 
 
 main(sys.argv[1], sys.argv[2])

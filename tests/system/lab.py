@@ -30,7 +30,7 @@ SECONDS = 60  # a limit for a board that never comes to an end, not a measure
 def image(name: str, head: str = "", app: str | None = None) -> bytes:
     """A firmware image with instar and the sample application; `head` runs as it is imported."""
     app = (FIRMWARE / "app.py").read_text() if app is None else app
-    files = image_builder.firmware_files((), name)
+    files = image_builder.firmware_files()
     files["app.py"] = (head + app).encode()
     return image_builder.build_image(name, image_builder.compiled(files))
 

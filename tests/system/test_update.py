@@ -85,7 +85,7 @@ def test_firmware_whose_agent_does_not_even_start(lab):
 def broken_agent(name):
     from instar_tools import image_builder
 
-    files = image_builder.firmware_files((), name)
+    files = image_builder.firmware_files()
     files["instar/agent.py"] = b"raise ImportError('half a file')\n"
     return image_builder.build_image(name, image_builder.compiled(files))
 
@@ -268,7 +268,7 @@ async def run(agent):
 def image_with(name, files):
     from instar_tools import image_builder
 
-    parts = {**image_builder.firmware_files((), name), **files}
+    parts = {**image_builder.firmware_files(), **files}
     return image_builder.build_image(name, image_builder.compiled(parts))
 
 

@@ -32,6 +32,7 @@ from .paths import BOARDS, FIRMWARE, LIB, ROOT
 CHIPS = ("esp32", "esp32s2", "esp32s3", "esp32c3", "esp32c6")
 ROMFS_MAGIC = b"\xd2\xcd\x31"
 SOURCE_ONLY = ("boot.py", "main.py")  # run as programs, not imported
+PROGRAMS = (*SOURCE_ONLY, "start.py", "app.py")
 
 _CACHE = ROOT / "build" / "mpy"
 _DESCRIPTOR_MAGIC = 0xABCD5432
@@ -80,20 +81,18 @@ def read_tree(path: Path, content_only: bool = False) -> dict[str, bytes]:
     }
 
 
-def firmware_files(apps: Iterable[str] = (), version: str = "", instar: bool = True):
-    """What a firmware's ROMFS holds: instar, board.py, boot.py, main.py and the applications.
+def firmware_files(apps: Iterable[str] = (), instar: bool = True) -> dict[str, bytes]:
+    """What a firmware's ROMFS holds: instar, board.py, the firmware's programs, the application.
 
     apps: files, folders, or a folder's content (its path ends in a slash). A file given later
-    stands instead of an earlier one of that name.
+    stands instead of an earlier one of that name; without any, the sample application is app.py.
     """
     files: dict[str, bytes] = {}
     if instar:
         files |= read_tree(LIB / "instar")
         files |= read_tree(BOARDS / "UNIX" / "board.py")
-        for name in SOURCE_ONLY:
-            if (FIRMWARE / name).exists():
-                files |= read_tree(FIRMWARE / name)
-    files["firmware_version.py"] = f"VERSION = {version!r}\n".encode()
+        for name in PROGRAMS:
+            files |= read_tree(FIRMWARE / name)
     for app in apps:
         files |= read_tree(Path(app), content_only=app.endswith("/"))
     return {name: data for name, data in files.items() if not name.endswith("README.md")}

@@ -47,7 +47,7 @@ def image(
     if root:
         files = image_builder.read_tree(root, content_only=True)
     elif not bare:
-        parts = image_builder.firmware_files(apps, version, instar=not no_instar)
+        parts = image_builder.firmware_files(apps, instar=not no_instar)
         files = image_builder.compiled(parts)
     data = image_builder.build_image(version, files, chip)
     output.write_bytes(data)

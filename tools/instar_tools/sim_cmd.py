@@ -113,7 +113,7 @@ def _rtc(ctx: click.Context, param: click.Parameter, value: str | None) -> int |
 
 @sim.command()
 @click.argument("flash", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--heap", default="64wk", callback=_heap, show_default=True, help="As -X heapsize.")
+@click.option("--heap", default="72wk", callback=_heap, show_default=True, help="As -X heapsize.")
 @click.option("--until", type=click.Choice(["idle", "success", "failure"]))
 @click.option("--seconds", type=float, help="Switch the board off after this time.")
 @click.option("--boots", type=int, help="Switch the board off after so many boots.")

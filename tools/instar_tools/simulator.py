@@ -1,6 +1,6 @@
 """Runs a simulated board: gives it power again after a reset or a cut, and hears what it says.
 
-    simulator = Simulator("board.flash", heap="64wk", on_event=print)
+    simulator = Simulator("board.flash", heap="72wk", on_event=print)
     outcome = simulator.run(until="success", seconds=60)
 
 Each boot is one process that runs boards/UNIX; the flash file is all that survives it. This module
@@ -40,7 +40,7 @@ _SOFT = 5
 # Room for boards/UNIX itself in the interpreter's heap. What it does not use is taken by the board
 # process before the program starts: the program has what --heap says, as on a board whose modules
 # lie in flash.
-EMULATION = 64 << 10
+EMULATION = 112 << 10
 
 _PREFIX = b"@instar "
 _EPOCH_2000_US = 946684800 * 1_000_000
@@ -110,7 +110,7 @@ class Simulator:
         self,
         flash: str | Path,
         *,
-        heap: str = "64wk",
+        heap: str = "72wk",
         seed: int | None = None,
         rtc_us: int | None = 0,
         on_event: Callable[[Event], None] = lambda event: None,

@@ -1,20 +1,8 @@
-# What an Artifact says about itself: header-info, type-info and meta-data, checked and joined.
-#
-#   header = read_header({"header-info": raw, "type-info": raw, "meta-data": raw}, manifest, ...)
-#   header.check(provides)     # raises Rejected if the Artifact is not for this board
-#
-# Called only when the header's checksum matched. Rules: Artifact format v3; an unknown key is
-# refused, since it may be a condition that this reader does not know.
+# What an Artifact says about itself, once it is verified.
 # SPDX-License-Identifier: MIT
 
-from micropython import const
-
 from ..errors import Rejected
-from .refusal import brief, refused
-from .strictjson import parse_object
-
-_MAX_STRING = const(256)  # bytes; mender-artifact's own limit for names
-_RESERVED = ("artifact_name", "artifact_group", "device_type")
+from .refusal import brief
 
 
 class Header:
@@ -26,24 +14,18 @@ class Header:
     manifest_sha256 (hex), signed (a signature came with it; whether it is good was verify's task).
     """
 
-    def __init__(self, header_info, type_info, meta_data, manifest, signed):
-        info = parse_object(header_info, "header-info")
-        detail = parse_object(type_info, "type-info")
-        self.manifest_sha256 = manifest.sha256
-        self.files = manifest.files
-        self.signed = signed
-        self.payload_type = _payload_type(info, detail)
-        self.provides = _provides(info, detail)
-        self.artifact_name = self.provides["artifact_name"]
-        self.artifact_group = self.provides.get("artifact_group")
-        self.depends = _depends(info, detail)
-        self.device_types = self.depends["device_type"]
-        self.clears_provides = None
-        if "clears_artifact_provides" in detail:
-            self.clears_provides = _strings(detail, "clears_artifact_provides", "type-info")
-        self.meta_data = parse_object(meta_data, "meta-data") if meta_data else {}
-        if self.payload_type is None and (self.files or meta_data is not None):
-            raise refused("header", "no files and no meta-data in an empty payload", "some")
+    def __init__(self, payload_type, provides, depends, clears_provides, meta_data):
+        self.payload_type = payload_type
+        self.provides = provides
+        self.artifact_name = provides["artifact_name"]
+        self.artifact_group = provides.get("artifact_group")
+        self.depends = depends
+        self.device_types = depends["device_type"]
+        self.clears_provides = clears_provides
+        self.meta_data = meta_data
+        self.files = ()
+        self.manifest_sha256 = ""
+        self.signed = False
 
     def check(self, provides):
         """Raise Rejected unless `provides` {key: value} of this board meets every depends."""
@@ -57,86 +39,3 @@ class Header:
                 has = "nothing" if has is None else repr(has)
                 wanted = brief(wanted)
                 raise Rejected(f"Artifact depends on {key} {wanted}, this board provides {has}")
-
-
-def _payload_type(info, detail):
-    _only(info, ("payloads", "artifact_provides", "artifact_depends"), "header-info")
-    _only(
-        detail,
-        ("type", "artifact_provides", "artifact_depends", "clears_artifact_provides"),
-        "type-info",
-    )
-    payloads = _typed(info, "payloads", list, "header-info")
-    if len(payloads) != 1 or not isinstance(payloads[0], dict):
-        raise refused("header-info", "one payload", brief(payloads))
-    _only(payloads[0], ("type",), "header-info payload")
-    stated = payloads[0].get("type", "")
-    if stated is not None:
-        _string(stated, "payload type")
-    repeated = detail.get("type", ())
-    # mender-artifact before 4.3.1 writes "" for a rootfs-image: that means "as in header-info".
-    if repeated != stated and not (repeated == "" and stated is not None):
-        raise refused("type-info", f"type {stated!r}", brief(repeated))
-    return stated
-
-
-def _provides(info, detail):
-    stated = _typed(info, "artifact_provides", dict, "header-info")
-    _only(stated, ("artifact_name", "artifact_group"), "artifact_provides")
-    if "artifact_name" not in stated:
-        raise refused("header-info", "an artifact_name in artifact_provides", "none")
-    found = {key: _string(value, key) for key, value in stated.items()}
-    for key, value in _optional(detail, "artifact_provides").items():
-        _string(key, "key in artifact_provides")
-        if found.get(key, value) != value:
-            raise refused("type-info", f"{brief(key)} {found[key]!r}", brief(value))
-        found[key] = _string(value, key, 0)
-    return found
-
-
-def _depends(info, detail):
-    stated = _typed(info, "artifact_depends", dict, "header-info")
-    _only(stated, _RESERVED, "artifact_depends")
-    if not stated.get("device_type"):
-        raise refused("header-info", "a device_type in artifact_depends", "none")
-    found = {key: _strings(stated, key, "header-info") for key in stated}
-    for key, value in _optional(detail, "artifact_depends").items():
-        _string(key, "key in artifact_depends")
-        wanted = [_string(value, key, 0)] if isinstance(value, str) else None
-        wanted = wanted or _strings({key: value}, key, "type-info")
-        # A key in both has to satisfy both.
-        found[key] = [one for one in found.get(key, wanted) if one in wanted]
-        if not found[key]:
-            raise refused("type-info", f"a value for {brief(key)} that can be met", brief(value))
-    return found
-
-
-def _only(found, known, what):
-    unknown = [key for key in found if key not in known]
-    if unknown:
-        raise refused(what, f"only {list(known)}", brief(unknown))
-
-
-def _typed(found, key, kind, what):
-    value = found.get(key)
-    if not isinstance(value, kind):
-        raise refused(what, f"a {kind.__name__} as {brief(key)}", brief(value))
-    return value
-
-
-def _optional(detail, key):
-    return _typed(detail, key, dict, "type-info") if key in detail else {}
-
-
-def _strings(found, key, what):
-    values = _typed(found, key, list, what)
-    return [_string(value, key) for value in values]
-
-
-def _string(value, what, least=1):
-    """`value`, if it is a string as mender-artifact takes it: at most 256 bytes, printable."""
-    if not isinstance(value, str) or not least <= len(value.encode()) <= _MAX_STRING:
-        raise refused(what, f"a string of {least} to {_MAX_STRING} bytes", brief(value))
-    if any(character < " " or "\x7f" <= character <= "\x9f" for character in value):
-        raise refused(what, "a printable string", brief(value))
-    return value

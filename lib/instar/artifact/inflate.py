@@ -12,13 +12,14 @@
 #
 # Limits: one gzip member; 32 KiB window (gzip does not state a smaller one); the length word of
 # the trailer is not checked (DeflateIO ignores it; the caller's hashes cover the content). A
-# stream that needs more than 3.5 KiB for 1 KiB of output (empty blocks, mostly) is refused.
+# stream that needs more than 2.5 KiB for 512 bytes of output (empty blocks, mostly) is refused.
 #
 # The window is one contiguous block: where memory.py holds a place for it, that is freed just
 # before DeflateIO allocates, and taken again.
 # SPDX-License-Identifier: MIT
 
 import gc
+from io import BytesIO
 
 import deflate
 from micropython import RingIO, const
@@ -27,17 +28,17 @@ from .. import memory
 from ..errors import Broken
 from .refusal import refused
 
-_OUTPUT = const(1024)
+_OUTPUT = const(512)
 # A deflate symbol of 15 bits yields one byte at worst; block headers take < 400 bytes each.
-_LOW_WATER = const(2 * 1024 + 1536)
-_RING = const(5120)
+_LOW_WATER = const(2 * 512 + 1536)
+_RING = const(3072)
 
 
 class Inflater:
     """One gzip stream on its way through.
 
     Args:
-        push: called with a memoryview of at most 1 KiB of plain bytes, good until it returns.
+        push: called with a memoryview of at most 512 plain bytes, good until it returns.
         limit: the most plain bytes to accept, or None.
         what: how messages call this stream.
 
@@ -54,7 +55,7 @@ class Inflater:
         self._buffer = bytearray(_OUTPUT)
         self._view = memoryview(self._buffer)
         self._plain = None  # the DeflateIO, from the first read on
-        self._reserve_again = False
+        self._held = False
         self._ended = False  # the deflate stream, with its CRC verified
         self.total = 0  # plain bytes so far
 
@@ -80,9 +81,8 @@ class Inflater:
     def close(self):
         """Give the window back and hold its place again, if it was held before."""
         self._plain = None
-        if self._reserve_again:
-            gc.collect()
-            self._reserve_again = False
+        if self._held:
+            self._held = False
             memory.reserve()
 
     def _drain(self, low_water):
@@ -102,7 +102,7 @@ class Inflater:
 
     def _read(self, low_water):
         if self._plain is None:
-            self._reserve_again = memory.release()
+            self._held = memory.release(memory.FULL_WINDOW)
             self._plain = deflate.DeflateIO(self._ring, deflate.GZIP)
         try:
             return self._plain.readinto(self._buffer) or 0
@@ -119,3 +119,27 @@ class Inflater:
 
     def _refused(self, expected, came):
         return refused(self._what, expected, came)
+
+
+def unpack(raw, push, limit, what):
+    """A whole small gzip at once: push(view) gets the plain bytes. raw: bytes.
+
+    It is tried with a window of 2 KiB. Returns False if that did not do: the caller starts again,
+    with an Inflater.
+    """
+    source = BytesIO(raw)
+    view = memoryview(bytearray(_OUTPUT))
+    memory.release(memory.SMALL_WINDOW)
+    plain = deflate.DeflateIO(source, deflate.GZIP, memory.SMALL_WINDOW)
+    total = 0
+    try:
+        while count := plain.readinto(view):
+            total += count
+            if total > limit:
+                raise refused(what, f"at most {limit} bytes of content", "more")
+            push(view[:count])
+    except (EOFError, OSError):
+        return False
+    if source.read(1):
+        raise refused(what, "nothing after the end of the stream", "more bytes")
+    return True

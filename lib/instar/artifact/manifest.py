@@ -5,6 +5,7 @@
 
 import hashlib
 
+from .members import hex_digest
 from .refusal import brief, refused
 
 _HEX = b"0123456789abcdef"
@@ -46,11 +47,6 @@ class Manifest:
             self.header = name
         elif name != "version":
             raise refused("manifest", f"version, header.tar or {_PAYLOAD}NAME", brief(name))
-
-
-def hex_digest(running):
-    """The digest of a running hash as lower-case hex."""
-    return running.digest().hex()
 
 
 def file_name(name, what):

@@ -18,18 +18,17 @@ import hashlib
 
 from micropython import const
 
-from .header import Header
-from .manifest import Manifest, hex_digest
-from .members import HeaderFiles, Packed, PayloadFiles, Text
+from .. import memory
+from .inflate import unpack
+from .members import Packed, PayloadFiles, Text, hex_digest
 from .refusal import brief, refused
-from .strictjson import parse
 from .tar import FILE, Tar
 
 _MAX_VERSION = const(1024)  # bytes of each member as stored
 _MAX_MANIFEST = const(16384)
 _MAX_SIGNATURE = const(2048)  # RSA-4096 in base64 takes 684
-_MAX_HEADER = const(65536)  # stored, and unpacked as well
-_FORMAT = {"format": "mender", "version": 3}
+_MAX_STORED = const(16384)  # of the header, which is kept whole until its sum is verified
+_MAX_HEADER = const(65536)  # unpacked
 
 
 class Reader:
@@ -132,7 +131,7 @@ class _Members:
         return Text(name, size, _MAX_VERSION, self._keep_version)
 
     def _keep_version(self, raw):
-        self._version = raw
+        self._version = bytes(raw)
 
     def _open_manifest(self, name, size):
         _expect("manifest", name)
@@ -140,8 +139,18 @@ class _Members:
         return Text(name, size, _MAX_MANIFEST, self._keep_manifest)
 
     def _keep_manifest(self, raw):
-        self._manifest = Manifest(raw)
-        self._manifest_raw = raw
+        self._manifest_raw = bytes(raw)
+        try:
+            self._read_manifest(self._manifest_raw)
+        finally:
+            _done("manifest")
+
+    def _read_manifest(self, raw):
+        from .manifest import Manifest
+
+        manifest = Manifest(raw)
+        self._sums, self._header_name = manifest.sums, manifest.header
+        self._files, self._manifest_sha256 = manifest.files, manifest.sha256
 
     def _open_signature(self, name, size):
         if name != "manifest.sig":
@@ -150,54 +159,75 @@ class _Members:
         return Text(name, size, _MAX_SIGNATURE, self._keep_signature)
 
     def _keep_signature(self, raw):
-        self._signature = raw
+        self._signature = bytes(raw)
 
     def _open_header(self, name, size):
         gzip = _is_gzip("header.tar", name)
         if self._verify is not None:
             self._verify(self._manifest_raw, self._signature)
         self._manifest_raw = b""
-        self._check_version()
-        if name != self._manifest.header:
-            raise refused("Artifact", f"{self._manifest.header}, as in the manifest", brief(name))
-        if size > _MAX_HEADER:
-            raise refused(name, f"at most {_MAX_HEADER} bytes", size)
-        self._open = self._open_payload
-        files = HeaderFiles(self._ignore_scripts)
-        running = hashlib.sha256()
-        return Packed(
-            name, gzip, files, lambda: self._take_header(files, running), running, _MAX_HEADER
-        )
-
-    def _check_version(self):
         self._check_sum("version", hashlib.sha256(self._version))
-        version = parse(self._version, "version")
-        if version != _FORMAT:
-            raise refused("version", _FORMAT, brief(version))
+        if name != self._header_name:
+            raise refused("Artifact", f"{self._header_name}, as in the manifest", brief(name))
+        self._open = self._open_payload
+        if not gzip:
+            memory.release(memory.SMALL_WINDOW)  # room for a header that is larger
+        return Text(name, size, _MAX_STORED, lambda raw: self._take_header(raw, gzip))
 
     def _check_sum(self, name, running):
-        stated = self._manifest.sums[name]
+        stated = self._sums[name]
         actual = hex_digest(running)
         if stated != actual:
             raise refused(name, f"SHA-256 {stated}, as in the manifest", actual)
 
-    def _take_header(self, files, running):
-        self._check_sum(self._manifest.header, running)
-        header = Header(
-            files.header_info,
-            files.type_info,
-            files.meta_data,
-            self._manifest,
-            self._signature is not None,
-        )
-        self.header = header
-        self._on_header(header)
+    def _take_header(self, raw, gzip):
+        # Each of these is done, and its frame gone, before the next brings its modules along.
+        self._check_sum(self._header_name, hashlib.sha256(raw))
+        try:
+            texts = self._unpack(self._header_name, raw, gzip)
+        finally:
+            _done("headerfiles")
+        try:
+            self.header = self._read_header(texts)
+        finally:
+            _done("metadata", "strictjson")
+        self._on_header(self.header)
+
+    def _read_header(self, texts):
+        from .metadata import check_version, read_header
+
+        check_version(self._version)
+        header = read_header(texts)
+        header.files = self._files
+        header.manifest_sha256 = self._manifest_sha256
+        header.signed = self._signature is not None
+        if header.payload_type is None and header.files:
+            raise refused("header", "no files and no meta-data in an empty payload", "some")
+        return header
+
+    def _unpack(self, name, raw, gzip):
+        # A header hardly looks back further than 2 KiB. So the large window and its place in the
+        # heap stay untouched for the payload; a header that does look back is unpacked again.
+        from .headerfiles import HeaderFiles
+
+        files = HeaderFiles(self._ignore_scripts)
+        tar = Tar(files, name)
+        if gzip and unpack(raw, tar.feed, _MAX_HEADER, name):
+            tar.finish()
+            files.complete()
+        else:
+            files = HeaderFiles(self._ignore_scripts)
+            self._member = Packed(name, gzip, files, _MAX_HEADER)
+            self._member.data(raw)
+            self._member.end()
+            self._member = _NOBODY
+        return files.texts
 
     def _open_payload(self, name, size):
         gzip = _is_gzip("data/0000.tar", name)
         self._open = self._open_nothing
-        files = PayloadFiles(self._manifest.files, self._open_file)
-        return Packed(name, gzip, files, _nothing, limit=self._max_payload)
+        files = PayloadFiles(self.header.files, self._open_file)
+        return Packed(name, gzip, files, self._max_payload)
 
     def _open_nothing(self, name, size):
         raise refused("Artifact", "its end after data/0000.tar", brief(name))
@@ -208,6 +238,12 @@ def _nothing(*_):
 
 
 _NOBODY = Text("", 0, 0, _nothing)  # what takes the data between two members
+
+
+def _done(*modules):
+    # What reads the manifest and the header is not in the heap beside the payload's window.
+    for module in modules:
+        memory.forget("instar.artifact." + module)
 
 
 def _expect(wanted, name):

@@ -11,7 +11,6 @@
 
 from micropython import const
 
-from .pax import read_pax
 from .refusal import brief, refused
 
 # Kinds of member, as handler.begin gets them: the typeflag of the header, one character.
@@ -172,6 +171,8 @@ class Tar:
         if kind == "L":
             self._path = self._text(body.split(b"\0", 1)[0])
             return
+        from .pax import read_pax  # rare: not in the heap without need
+
         path, size = read_pax(body, self._what)
         if kind == "x":
             self._path = path if path is not None else self._path

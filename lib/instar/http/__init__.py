@@ -8,7 +8,7 @@
 # One connection per host is kept for the next request; `max_connections` bounds all of them (a
 # TLS connection takes some 30 KiB). Only https, unless allow_plain says otherwise in words.
 #
-# Also here, for those who read answers: printable(), retry_after(); download.py has ranges.
+# Also here, for those who read answers: printable(); dates.py has Retry-After, download.py ranges.
 #
 # Limits: no proxies, cookies, content codings or pipelining; TLS 1.2; see wire.py, response.py.
 # SPDX-License-Identifier: MIT
@@ -22,9 +22,9 @@ from micropython import const
 
 from .. import __version__
 from ..errors import Rejected, Transient
-from .message import join_url, printable, read_head, request_head, retry_after, split_url
+from .message import join_url, printable, read_head, request_head, split_url
 from .response import Response
-from .wire import Connection, Ended, tls_context
+from .wire import BUFFER, Connection, Ended, tls_context
 
 _SMALL = const(4096)  # a request up to this size leaves in one write
 _MAX_REDIRECTS = const(3)
@@ -123,7 +123,16 @@ class Client:
         )
         self._feed = feed
         self._connections = []  # those in use and those kept; the longest idle come first
+        self._buffers = []
         self._freed = asyncio.Event()
+
+    def prepare(self):
+        """Take now what lives long, before short-lived things lie in between: the TLS context and
+        a buffer. Raises Rejected for certificates or a key that are none."""
+        if not self._context and self._trust[0]:
+            self._context = tls_context(*self._trust)
+            self._trust = None  # the context holds it all
+        self._buffers.append(bytearray(BUFFER))
 
     async def request(
         self,
@@ -247,8 +256,11 @@ class Client:
     async def _connect(self, origin):
         if origin[0] and not self._context:
             self._context = tls_context(*self._trust)
+            self._trust = None
         context = self._context if origin[0] else None
-        connection = Connection(origin, self._timeout_ms, self._feed)
+        # The buffer of a connection that is gone goes on: 4 KiB in one piece may be hard to find.
+        buffer = self._buffers.pop() if self._buffers else bytearray(BUFFER)
+        connection = Connection(origin, buffer, self._timeout_ms, self._feed)
         connection.busy = True
         self._connections.append(connection)
         try:
@@ -282,5 +294,6 @@ class Client:
     def _drop(self, connection):
         if connection in self._connections:
             self._connections.remove(connection)
+            self._buffers.append(connection.buffer)
         connection.close()
         self._freed.set()

@@ -8,7 +8,6 @@
 # SPDX-License-Identifier: MIT
 
 from ..errors import InstarError, Rejected, Transient
-from .message import retry_after
 
 
 class Stream:
@@ -74,7 +73,7 @@ def _size(response, offset, known):
         size = response.length
     else:
         text = "download: expected 200 or 206, got %d: the URL may have expired"
-        raise Transient(text % status, retry_after(response.headers))
+        raise Transient(text % status, response.retry_after())
     if size is None:
         return known
     if size < offset or known not in (None, size):

@@ -75,6 +75,14 @@ class Response:
             raise self._nonsense("a body of at most %d bytes" % limit)
         self.content = bytes(body)
 
+    def retry_after(self):
+        """Seconds the server asks to wait (Retry-After, at most a day), or None."""
+        if "retry-after" not in self.headers:
+            return None
+        from .dates import retry_after
+
+        return retry_after(self.headers)
+
     async def close(self):
         """Done with this answer. A body that was not read to its end costs the connection."""
         self._finish(False)

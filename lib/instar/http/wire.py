@@ -1,6 +1,6 @@
 # One TCP or TLS connection: bytes out, lines and chunks in, never blocking the event loop.
 #
-#   connection = Connection((True, "updates.example", 443), timeout_ms=30000)
+#   connection = Connection((True, "updates.example", 443), bytearray(BUFFER), timeout_ms=30000)
 #   await connection.open(context, connect_ms=10000, handshake_ms=30000)
 #   await connection.write(b"GET / HTTP/1.1\r\n...")
 #   line = await connection.readline(256)
@@ -26,7 +26,7 @@ from micropython import const
 
 from ..errors import Rejected, Transient, Untrusted
 
-_BUFFER = const(4096)  # a line has to fit, with its LF
+BUFFER = 4096  # bytes for what arrives: a line has to fit, with its LF
 _SLICE_MS = const(5)  # other tasks run at least this often while bytes keep coming
 
 # What mbedTLS says of a certificate that it refuses, and what can be done about it.
@@ -70,13 +70,13 @@ def _ready(register, stream):
 
 
 class Connection:
-    """A connection to `origin`, a (secure, host, port), with one 4 KiB buffer of its own.
+    """A connection to `origin`, a (secure, host, port). buffer: a bytearray for what arrives.
 
     timeout_ms: the longest silence while something is expected. Every error is a Transient that
     names host and port; Untrusted for a refused certificate, Ended when the peer went away.
     """
 
-    def __init__(self, origin, timeout_ms, feed=None):
+    def __init__(self, origin, buffer, timeout_ms, feed=None):
         self.origin = origin
         self.name = ("[%s]:%d" if ":" in origin[1] else "%s:%d") % origin[1:]
         self.reused = self.busy = False
@@ -88,8 +88,8 @@ class Connection:
         self._socket: socket.socket = None  # pyright: ignore[reportAttributeAccessIssue]
         self._handshaking = False
         self._doing = "connecting"
-        self._buffer = bytearray(_BUFFER)
-        self._view = memoryview(self._buffer)
+        self.buffer = buffer
+        self._view = memoryview(buffer)
         self._start = self._end = 0
 
     async def open(self, context, connect_ms, handshake_ms):
@@ -149,7 +149,7 @@ class Connection:
     async def readline(self, limit):
         """The next line as bytes, without its CR LF or LF; `limit` (< 4096) counts the CR."""
         while True:
-            at = self._buffer.find(b"\n", self._start, self._end)
+            at = self.buffer.find(b"\n", self._start, self._end)
             if at - self._start > limit or (at < 0 and self._end - self._start > limit):
                 raise Transient("%s: expected lines of at most %d bytes" % (self.name, limit))
             if at >= 0:
@@ -227,9 +227,9 @@ class Connection:
         # Bytes are appended behind those not yet taken; the number that came, 0 at the end.
         if self._start == self._end:
             self._start = self._end = 0
-        elif self._end == _BUFFER:
+        elif self._end == len(self.buffer):
             self._end -= self._start
-            self._buffer[: self._end] = self._buffer[self._start :]
+            self.buffer[: self._end] = self.buffer[self._start :]
             self._start = 0
         room = self._view[self._end :] if self._end else self._view
         while True:

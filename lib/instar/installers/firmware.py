@@ -26,6 +26,9 @@ from . import otadata
 from .otadata import image_identity, label
 
 _SECTOR = const(4096)
+_PAGE = const(1024)
+_BREATH = const(32768)
+_ERASE = const(6)  # block device ioctl
 _MAGIC = const(0xE9)
 _HEADER = const(24)
 
@@ -152,48 +155,54 @@ class Firmware:
 
 
 class _Slot:
-    """The sink: fills whole sectors before it writes them, and hashes what it writes."""
+    """The sink: erases sector by sector, programs whole pages, and hashes what it writes.
+
+    A page of 1 KiB instead of a sector, because the heap is at its fullest here.
+    """
 
     def __init__(self, partition, running, size):
         self.partition = partition
         self.written = None
         self._running = running
         self._size = size
-        self._buffer = bytearray(_SECTOR)
+        self._page = memoryview(bytearray(_PAGE))
         self._fill = 0
-        self._sector = 0
+        self._at = 0  # where the page belongs in the partition
         self._sha = hashlib.sha256()
 
     def write(self, view):
         while len(view):
-            take = min(_SECTOR - self._fill, len(view))
-            self._buffer[self._fill : self._fill + take] = view[:take]
+            take = min(_PAGE - self._fill, len(view))
+            self._page[self._fill : self._fill + take] = view[:take]
             self._fill += take
             view = view[take:]
-            if self._fill == _SECTOR:
+            if self._fill == _PAGE:
                 self._flush()
 
     def _flush(self):
-        if self._sector == 0:
+        if self._at == 0:
             self._check_head()
-        self._sha.update(memoryview(self._buffer)[: self._fill])
-        for at in range(self._fill, _SECTOR):
-            self._buffer[at] = 0xFF
-        self.partition.writeblocks(self._sector, self._buffer)
-        self._sector += 1
+        sector, offset = divmod(self._at, _SECTOR)
+        if offset == 0:
+            self.partition.ioctl(_ERASE, sector)
+        self._sha.update(self._page[: self._fill])
+        for at in range(self._fill, _PAGE):
+            self._page[at] = 0xFF
+        self.partition.writeblocks(sector, self._page, offset)
+        self._at += _PAGE
         self._fill = 0
 
     def _check_head(self):
         # Before the first erase: a payload for another machine leaves the slot as it was.
         own = bytearray(_HEADER)
         self._running.readblocks(0, own)
-        if self._fill < _HEADER or self._buffer[0] != _MAGIC:
-            came = self._buffer[0]
+        if self._fill < _HEADER or self._page[0] != _MAGIC:
+            came = self._page[0]
             raise Rejected(f"the payload is no ESP32 image: starts with {came:#x}, expected 0xe9")
-        chip, ours = (struct.unpack_from("<H", head, 12)[0] for head in (self._buffer, own))
+        chip, ours = (struct.unpack_from("<H", head, 12)[0] for head in (self._page, own))
         if chip != ours:
             raise Rejected(f"the image is for chip id {chip}, this board has chip id {ours}")
-        if not self._buffer[23] & 1:
+        if not self._page[23] & 1:
             raise Rejected("the image has no SHA-256 appended: expected one (esptool elf2image)")
 
     def close(self):
@@ -205,11 +214,10 @@ class _Slot:
     async def read_back(self, feed):
         """SHA-256 of what the flash holds now, yielding so that other tasks go on."""
         sha = hashlib.sha256()
-        view = memoryview(self._buffer)
-        for sector in range(self._sector):
-            self.partition.readblocks(sector, view)
-            sha.update(view[: min(_SECTOR, self._size - sector * _SECTOR)])
-            if sector % 8 == 0:
+        for at in range(0, self._size, _PAGE):
+            self.partition.readblocks(at // _SECTOR, self._page, at % _SECTOR)
+            sha.update(self._page[: min(_PAGE, self._size - at)])
+            if at % _BREATH == 0:
                 feed()
                 await asyncio.sleep_ms(0)
         return sha.digest()

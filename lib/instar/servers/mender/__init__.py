@@ -22,14 +22,23 @@ from ... import memory
 from ...errors import Broken, Rejected, Unauthorised
 from ...http import Client
 from ...http.download import open_range
-from . import shapes
-from .shapes import Deployment
 
 _API = "/api/devices/v%d/%s"
 _DEPLOYMENTS = "deployments/device/deployments/"
 _MAX_SUBSTATE = const(200)
 _MAX_LOG = const(32768)
 _MAX_ANSWER = const(16384)  # offers and tokens have some kilobytes
+
+
+class Deployment:
+    """What to install. total: the Artifact's size in bytes, known after it was opened once."""
+
+    def __init__(self, id, artifact_name, uri, device_types=(), total=None):
+        self.id = id
+        self.artifact_name = artifact_name
+        self.uri = uri
+        self.device_types = device_types
+        self.total = total
 
 
 class Mender:
@@ -57,6 +66,7 @@ class Mender:
             max_body=_MAX_ANSWER,
             feed=feed,
         )
+        self._client.prepare()
         self._settings = settings
         self._url = settings.mender_url.rstrip("/")
         self._identity = identity
@@ -65,6 +75,12 @@ class Mender:
         self._stream = None
         self._token = ""
         self._v1 = False
+
+    @property
+    def _shapes(self):
+        from . import shapes  # once more, if open() unloaded it
+
+        return shapes
 
     async def authorise(self, fresh=False):
         """Have a token; a new one if `fresh`. Raises Broken if the identity key is damaged."""
@@ -84,16 +100,16 @@ class Mender:
         if response.status_code == 401:
             text = "auth: expected this device to be accepted on the server, got 401: it is"
             raise Unauthorised(text + " pending or rejected, or another key signed")
-        shapes.check(response, "auth", 200)
-        self._token = shapes.token(response)
+        self._shapes.check(response, "auth", 200)
+        self._token = self._shapes.token(response)
 
     async def report_inventory(self, attributes):
         """Add to the inventory: strings, numbers, lists of one kind. None is left out, a bool
         goes as "true" or "false", which the server would refuse otherwise."""
-        body = shapes.inventory(attributes)
+        body = self._shapes.inventory(attributes)
         path = _API % (1, "inventory/device/attributes")
         response = await self._call("PATCH", path, json=body)
-        shapes.check(response, "inventory", 200)
+        self._shapes.check(response, "inventory", 200)
 
     async def next_deployment(self, provides):
         """The Deployment that waits for this board, or None. provides: what is installed, with
@@ -109,13 +125,16 @@ class Mender:
             self._v1 = response.status_code == 404
         if self._v1 or not response:
             query = "next?artifact_name=%s&device_type=%s"
-            query %= shapes.quote(provides["artifact_name"]), shapes.quote(provides["device_type"])
+            query %= (
+                self._shapes.quote(provides["artifact_name"]),
+                self._shapes.quote(provides["device_type"]),
+            )
             response = await self._call("GET", _API % (1, _DEPLOYMENTS + query))
         # 409: what we provide changed during a deployment, which the server has ended by now.
         if response.status_code in (204, 409):
             return None
-        shapes.check(response, "next", 200)
-        return shapes.to_deployment(response)
+        self._shapes.check(response, "next", 200)
+        return self._shapes.to_deployment(response)
 
     async def open(self, deployment, offset=0):
         """The Artifact from byte `offset` on, as an async iterable of views with .offset, .total
@@ -123,6 +142,7 @@ class Mender:
 
         Transient: the URL may have expired, ask next again. Rejected: the range does not fit.
         """
+        memory.forget("instar.servers.mender.shapes")
         if self._stream:
             await self._stream.close()
         self._stream = await open_range(self._client, deployment.uri, offset, deployment.total)
@@ -136,16 +156,16 @@ class Mender:
         if substate:
             body["substate"] = substate[:_MAX_SUBSTATE]
         response = await self._call("PUT", self._path(id, "status"), json=body)
-        shapes.check_deployment(response, "status " + status)
+        self._shapes.check_deployment(response, "status " + status)
 
     async def send_log(self, id, entries, limit=_MAX_LOG):
         """Send [(RFC 3339 time, level, message), ...], as many of the newest as fit in `limit`
         bytes of JSON. No entries, no request."""
         if entries:
             response = await self._call(
-                "PUT", self._path(id, "log"), log=shapes.Log(entries, limit)
+                "PUT", self._path(id, "log"), log=self._shapes.Log(entries, limit)
             )
-            shapes.check_deployment(response, "log")
+            self._shapes.check_deployment(response, "log")
 
     async def close(self):
         """Close every connection. The token and the key stay."""
@@ -168,7 +188,7 @@ class Mender:
         raise Unauthorised(text % (path.partition("?")[0], response.status_code))
 
     def _path(self, id, what):
-        if not shapes.is_id(id):
+        if not self._shapes.is_id(id):
             raise Rejected("%s: expected a deployment's id that fits a URL" % what)
         return _API % (1, _DEPLOYMENTS + id + "/" + what)
 

@@ -1,4 +1,5 @@
-# The shapes of what Mender's device API says and wants to hear. No request is made here.
+# The shapes of what Mender's device API says and wants to hear. No request is made here. In the
+# heap only while the API is used: Mender.open() unloads it, the payload needs the room.
 #
 #   body = inventory({"device_type": "esp32", "mem_free": 91232})
 #   deployment = to_deployment(response)
@@ -12,7 +13,7 @@ import json
 from micropython import const
 
 from ...errors import Aborted, Rejected, Transient
-from ...http import printable, retry_after
+from ...http import printable
 
 _MAX_TOKEN = const(4096)
 _MAX_ID = const(64)
@@ -24,17 +25,6 @@ _NOTICE = const(256)  # room for the entry that says how many were left out
 _WORD = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 
 
-class Deployment:
-    """What to install. total: the Artifact's size in bytes, known after it was opened once."""
-
-    def __init__(self, id, artifact_name, uri, device_types=(), total=None):
-        self.id = id
-        self.artifact_name = artifact_name
-        self.uri = uri
-        self.device_types = device_types
-        self.total = total
-
-
 def check(response, what, expected):
     """Raise what the status of `response` means, unless it is `expected`."""
     status = response.status_code
@@ -43,7 +33,7 @@ def check(response, what, expected):
     text = _unexpected(response, what, expected)
     if status in (400, 413, 415):
         raise Rejected(text)
-    raise Transient(text, retry_after(response.headers))
+    raise Transient(text, response.retry_after())
 
 
 def check_deployment(response, what):
@@ -79,6 +69,8 @@ def token(response):
 def to_deployment(response):
     """The Deployment in a 200 of `next`. Only an id and a URI are needed: the Artifact has the
     rest, and may be signed."""
+    from . import Deployment
+
     answer = response.json()
     try:
         artifact = answer["artifact"]

@@ -1,0 +1,90 @@
+# The settings there are: their defaults, and what their values may be.
+#
+#   values = checked({"watchdog": 30})       # every setting, those not given at their default
+#
+# Needed only while settings are loaded: settings.py unloads this module again.
+# SPDX-License-Identifier: MIT
+
+from micropython import const
+
+from .errors import Rejected
+
+_MAX_TEXT = const(1024)
+_DAY = const(86400)
+_YEAR = const(31536000)
+
+
+def _text(value):
+    return isinstance(value, str) and len(value) <= _MAX_TEXT and "\n" not in value
+
+
+def _flag(value):
+    return value is True or value is False
+
+
+def _names(value):
+    return isinstance(value, list) and all(_text(item) and item for item in value)
+
+
+def _words(value):
+    return isinstance(value, dict) and all(_text(k) and _text(value[k]) for k in value)
+
+
+def _url(value):
+    return _text(value) and (not value or value.startswith(("https://", "http://")))
+
+
+def _between(low, high):
+    def check(value):
+        return isinstance(value, int) and not _flag(value) and low <= value <= high
+
+    return check
+
+
+# name: (default, check, what is expected). Intervals are seconds; the defaults of Mender's are
+# those of the official client.
+_TABLE = {
+    "mender_url": ("", _url, "an http(s) URL"),
+    "tenant_token": ("", _text, "a string"),
+    "device_type": ("", _text, "a string"),
+    "artifact_name": ("unknown", _text, "the name of the software that was flashed"),
+    "identity": ({}, _words, "an object of strings (default: the board's MAC address)"),
+    "ca": ([], _names, "a list of paths of DER certificates"),
+    "client_cert": ("", _text, "the path of a DER certificate"),
+    "client_key": ("", _text, "the path of a DER key"),
+    "allow_plain_http": (False, _flag, "true or false"),
+    "update_poll_interval": (1800, _between(1, _YEAR), "1 to 31536000 seconds"),
+    "inventory_poll_interval": (28800, _between(1, _YEAR), "1 to 31536000 seconds"),
+    "retry_interval": (60, _between(1, _DAY), "1 to 86400 seconds"),
+    "retry_interval_max": (300, _between(1, _DAY), "1 to 86400 seconds"),
+    "download_tries": (10, _between(1, 10000), "1 to 10000"),
+    "proof_timeout": (1800, _between(1, _DAY), "1 to 86400 seconds"),
+    "report_timeout": (_DAY, _between(1, _YEAR), "1 to 31536000 seconds"),
+    "http_timeout": (30, _between(1, 3600), "1 to 3600 seconds"),
+    "max_connections": (1, _between(1, 8), "1 to 8"),
+    "watchdog": (60, _between(0, 3600), "0 (off) to 3600 seconds"),
+    "ntp_host": ("pool.ntp.org", _text, "a host name, or empty for none"),
+    "ntp_port": (123, _between(1, 65535), "a port"),
+    "wifi_ssid": ("", _text, "a string"),
+    "wifi_password": ("", _text, "a string"),
+}
+_SECRET = ("tenant_token", "wifi_password")
+
+
+def checked(given):
+    """All settings: `given` over the defaults. Raises Rejected naming the first that is wrong."""
+    for name in given:
+        _check(name, given[name])
+    values = {name: given.get(name, _TABLE[name][0]) for name in _TABLE}
+    if values["mender_url"].startswith("http://") and not values["allow_plain_http"]:
+        raise Rejected("mender_url is plain http: expected https, or allow_plain_http true")
+    return values
+
+
+def _check(name, value):
+    if name not in _TABLE:
+        raise Rejected(f"settings: unknown name {name!r}; known: {sorted(_TABLE)}")
+    _, good, expected = _TABLE[name]
+    if not good(value):
+        came = "another value" if name in _SECRET else repr(value)[:80]
+        raise Rejected(f"settings: {name}: expected {expected}, got {came}")
