@@ -22,22 +22,27 @@ SMALL_WINDOW = 11
 FULL_WINDOW = 15
 _PLACES = {FULL_WINDOW: 34304, SMALL_WINDOW: 3584}
 
+_STEP = const(32)
 
 _held = {}
 
 
 def reserve():
-    """Hold the places of both windows and the buffers beside them: call it once, early at boot.
+    """Hold the places of both windows: call it once, early at boot.
 
     Returns whether the large place is held; without it inflating works while the heap has room.
     """
     gc.collect()
+    gc.disable()  # one collection is enough: those of each failed try would take seconds
     for window in (FULL_WINDOW, SMALL_WINDOW):
-        if window not in _held:
+        size = _PLACES[window]
+        # Small things may have settled at the edges while it was in use: then what is left of it.
+        while window not in _held and size >= 1 << window:
             try:
-                _held[window] = bytearray(_PLACES[window])
+                _held[window] = bytearray(size)
             except MemoryError:
-                gc.collect()
+                size -= _STEP
+    gc.enable()
     return FULL_WINDOW in _held
 
 

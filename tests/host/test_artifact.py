@@ -258,6 +258,7 @@ def test_read_refuses_what_is_damaged(tmp_path):
 HEAP = """
 import gc, sys
 from instar.artifact.reader import Reader
+import instar.artifact.header  # code, that comes with the first header and stays
 class Sink:
     def write(self, view): pass
     def close(self): pass

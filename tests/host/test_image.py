@@ -63,7 +63,7 @@ def test_an_image_holds_instar_compiled_and_the_programs_as_source(tmp_path):
     done = build("-o", out, "--version", "7", "--app", f"{app}/", "--app", app)
     assert done.exit_code == 0, done.output
     romfs = image_builder.find_romfs(out.read_bytes())
-    for name in (b"errors.mpy", b"board.mpy", b"tool.mpy", b"firmware_version.mpy", b"extra"):
+    for name in (b"errors.mpy", b"board.mpy", b"tool.mpy", b"start.mpy", b"extra"):
         assert name in romfs, name
     assert b"class InstarError" not in romfs  # no source
     assert romfs.count(b"import tool\n") == 1  # /main.py; /extra/main.py is a module like others

@@ -29,6 +29,7 @@ _MAX_MANIFEST = const(16384)
 _MAX_SIGNATURE = const(2048)  # RSA-4096 in base64 takes 684
 _MAX_STORED = const(16384)  # of the header, which is kept whole until its sum is verified
 _MAX_HEADER = const(65536)  # unpacked
+_VERSION = b'{"format":"mender","version":3}'  # as mender-artifact writes it
 
 
 class Reader:
@@ -167,12 +168,19 @@ class _Members:
             self._verify(self._manifest_raw, self._signature)
         self._manifest_raw = b""
         self._check_sum("version", hashlib.sha256(self._version))
+        if self._version != _VERSION:
+            self._check_version()
         if name != self._header_name:
             raise refused("Artifact", f"{self._header_name}, as in the manifest", brief(name))
         self._open = self._open_payload
         if not gzip:
             memory.release(memory.SMALL_WINDOW)  # room for a header that is larger
         return Text(name, size, _MAX_STORED, lambda raw: self._take_header(raw, gzip))
+
+    def _check_version(self):
+        from .metadata import check_version
+
+        check_version(self._version)
 
     def _check_sum(self, name, running):
         stated = self._sums[name]
@@ -194,9 +202,8 @@ class _Members:
         self._on_header(self.header)
 
     def _read_header(self, texts):
-        from .metadata import check_version, read_header
+        from .metadata import read_header
 
-        check_version(self._version)
         header = read_header(texts)
         header.files = self._files
         header.manifest_sha256 = self._manifest_sha256
