@@ -22,7 +22,7 @@ import time
 import machine
 from board import Board
 
-_PAUSE_MS = 5000
+_PAUSE_MS = 2000
 
 
 def console(event):

@@ -43,7 +43,7 @@ def test_wrong_ca(lab):
 
 def test_no_ca(lab):
     lab.flash(settings={"ca": []})
-    assert "no CA" in retries(lab)
+    assert "expected a CA certificate in the settings, got none" in retries(lab)
     assert lab.server.devices() == []
 
 
@@ -93,17 +93,18 @@ def test_refused_connection(lab):
 @pytest.mark.parametrize(
     ("path", "body", "text"),
     [
-        ("auth_requests", "<html>Log in to the hotel's Wi-Fi</html>", "<html>"),
+        ("auth_requests", "<html>Log in to the hotel's Wi-Fi</html>", "40 bytes of text/html"),
         ("auth_requests", "", "token"),
         ("deployments/next", "<html>", "JSON"),
         ("deployments/next", '{"id": "d"}', "artifact"),
-        ("deployments/next", "[]", "object"),
+        ("deployments/next", "[]", "expected {id, artifact: {source: {uri}}}, got '[]'"),
     ],
 )
 def test_answers_that_are_none(lab, path, body, text):
     lab.flash()
     lab.meet()
-    lab.server.faults({"match": path, "status": 200, "body": body})
+    headers = {"Content-Type": "text/html"}  # as a captive portal says to everything
+    lab.server.faults({"match": path, "status": 200, "body": body, "headers": headers})
     assert text in retries(lab)
     lab.events.clear()
     lab.run("idle")  # the next poll works
@@ -165,7 +166,7 @@ def test_an_altered_artifact(lab):
     data = bytearray(path.read_bytes())
     data[-20000] ^= 1
     path.write_bytes(bytes(data))
-    fails(lab, deployment, "checksum")
+    fails(lab, deployment, "data/0000/release-2.bin: expected SHA-256")
 
 
 def test_an_image_larger_than_the_slot(lab):
