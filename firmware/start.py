@@ -20,7 +20,7 @@ import sys
 import time
 
 import machine
-from board import Board
+from board import Board  # pyright: ignore[reportMissingImports]
 
 _PAUSE_MS = 2000
 

@@ -68,8 +68,9 @@ class Agent:
         """The application raised. New software on trial goes back; proven software goes on with
         the agent alone, so that a mended application can arrive."""
         text = io.StringIO()
-        sys.print_exception(error, text)
-        self._updater.crashed(f"application: {text.getvalue()}")
+        sys.print_exception(error, text)  # pyright: ignore[reportArgumentType]
+        trace = text.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
+        self._updater.crashed(f"application: {trace}")
         if self._updater.unproven:
             self.board.reset()
 
@@ -98,7 +99,7 @@ class Agent:
             return
         verdict = self.health()
         if hasattr(verdict, "send"):
-            verdict = await verdict
+            verdict = await verdict  # pyright: ignore[reportGeneralTypeIssues]
         if not verdict:
             raise Transient("the application's health check does not pass")
 

@@ -31,6 +31,17 @@ _EMPTY = {
 class Journal:
     """Fields are attributes; `state` is None while no deployment is open."""
 
+    id: str | None
+    state: str  # None while nothing is open
+    type: str
+    verdict: str | None
+    installed: str | None
+    provides: dict | None
+    tries: int
+    starts: int
+    saves: int
+    log: list
+
     def __init__(self, store, clock):
         self._store = store
         self._clock = clock

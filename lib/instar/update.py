@@ -19,6 +19,7 @@ from . import memory
 from .courier import Courier
 from .errors import Aborted, Broken, Rejected, Transient
 from .installers import INSTALLERS
+from .installers.base import Installer
 from .journal import Journal
 from .provides import Provides, merged
 from .retry import Backoff, sleep
@@ -64,7 +65,7 @@ class Updater:
         self._journal = Journal(settings.store, host.clock)
         self._provides = Provides(settings.store, settings.artifact_name)
         self._courier = Courier(host, server, self.note)
-        self._installer = None
+        self._installer = Installer(host.board)
         self._deployment = None
         self._born = time.ticks_ms()
 
@@ -143,7 +144,8 @@ class Updater:
             following = self._after(state, await self._attempt(state))
             if following:
                 self._enter(following)
-        self._installer = self._deployment = None
+        self._installer = Installer(self._host.board)
+        self._deployment = None
 
     async def _attempt(self, state):
         try:
@@ -296,8 +298,7 @@ class Updater:
         await self._installer.failure()
 
     async def _cleanup(self):
-        if self._installer:
-            await self._installer.cleanup()
+        await self._installer.cleanup()
 
     async def _report(self):
         journal = self._journal
@@ -323,5 +324,4 @@ class Updater:
     async def settle(self):
         """No update is open and the server was reached: what runs on trial has proven itself."""
         for installer in () if self.active else self._trials:
-            if hasattr(installer, "settle"):
-                await installer.settle()
+            await installer.settle()

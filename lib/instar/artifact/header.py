@@ -23,7 +23,7 @@ class Header:
         self.device_types = depends["device_type"]
         self.clears_provides = clears_provides
         self.meta_data = meta_data
-        self.files = ()
+        self.files = []
         self.manifest_sha256 = ""
         self.signed = False
 

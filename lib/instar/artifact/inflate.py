@@ -140,6 +140,6 @@ def unpack(raw, push, limit, what):
             push(view[:count])
     except (EOFError, OSError):
         return False
-    if source.read(1):
+    if source.read(1):  # pyright: ignore[reportAttributeAccessIssue]
         raise refused(what, "nothing after the end of the stream", "more bytes")
     return True

@@ -233,7 +233,7 @@ class _Members:
     def _open_payload(self, name, size):
         gzip = _is_gzip("data/0000.tar", name)
         self._open = self._open_nothing
-        files = PayloadFiles(self.header.files, self._open_file)
+        files = PayloadFiles(self._files, self._open_file)
         return Packed(name, gzip, files, self._max_payload)
 
     def _open_nothing(self, name, size):

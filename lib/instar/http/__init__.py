@@ -131,7 +131,7 @@ class Client:
         a buffer. Raises Rejected for certificates or a key that are none."""
         if not self._context and self._trust[0]:
             self._context = tls_context(*self._trust)
-            self._trust = None  # the context holds it all
+            self._trust = ((), None, None)  # the context holds it all
         self._buffers.append(bytearray(BUFFER))
 
     async def request(
@@ -256,7 +256,7 @@ class Client:
     async def _connect(self, origin):
         if origin[0] and not self._context:
             self._context = tls_context(*self._trust)
-            self._trust = None
+            self._trust = ((), None, None)
         context = self._context if origin[0] else None
         # The buffer of a connection that is gone goes on: 4 KiB in one piece may be hard to find.
         buffer = self._buffers.pop() if self._buffers else bytearray(BUFFER)

@@ -23,6 +23,7 @@ from micropython import const
 
 from ..errors import Broken, Rejected
 from . import otadata
+from .base import Installer
 from .otadata import image_identity, label
 
 _SECTOR = const(4096)
@@ -33,7 +34,7 @@ _MAGIC = const(0xE9)
 _HEADER = const(24)
 
 
-class Firmware:
+class Firmware(Installer):
     """Installs ESP32 app images. board: needs reset() and feed()."""
 
     needs_reboot = True
@@ -44,10 +45,9 @@ class Firmware:
         from esp32 import Partition
 
         self._partition = Partition
-        self._board = board
-        self._installed = installed
+        super().__init__(board, installed)
         self._slot = None
-        self._running = Partition(Partition.RUNNING)
+        self._running = Partition(Partition.RUNNING)  # pyright: ignore[reportArgumentType]
 
     def running(self):
         """Identity of the image that runs now: `label:digest`."""
@@ -93,7 +93,7 @@ class Firmware:
         Raises Broken if the flash does not hold what was written, Rejected if the boot loader
         would not take the image.
         """
-        slot = self._slot
+        slot: _Slot = self._slot  # pyright: ignore[reportAssignmentType]
         digest = await slot.read_back(self._board.feed)
         if digest != slot.written:
             raise Broken(f"slot {label(slot.partition)} does not hold what was written to it")
@@ -102,12 +102,6 @@ class Firmware:
             slot.partition.set_boot()
         except OSError as error:
             raise Rejected(f"the boot loader refuses the image: {error}")
-
-    async def reboot(self):
-        self._board.reset()
-
-    async def verify_reboot(self):
-        """The caller compares running() with what was installed; nothing more to ask."""
 
     async def commit(self):
         """Keep the running image: no rollback from here on. Raises Broken if that did not hold."""
@@ -126,15 +120,6 @@ class Firmware:
         if not self._boots(old):
             old.set_boot()  # otadata has no entry for it
 
-    async def rollback_reboot(self):
-        self._board.reset()
-
-    async def verify_rollback(self):
-        """The caller compares running() with what was installed; nothing more to ask."""
-
-    async def failure(self):
-        """Nothing of the failed image is active: nothing to do."""
-
     async def cleanup(self):
         self._slot = None
 
@@ -151,7 +136,8 @@ class Firmware:
             raise Broken(f"the running image could not be marked valid: {error}")
 
     def _boots(self, partition):
-        return self._partition(self._partition.BOOT).info()[2] == partition.info()[2]
+        chosen = self._partition(self._partition.BOOT)  # pyright: ignore[reportArgumentType]
+        return chosen.info()[2] == partition.info()[2]
 
 
 class _Slot:

@@ -91,7 +91,7 @@ def image_identity(partition):
         raise Broken(f"slot {label(partition)}: the image ends past the slot's end")
     digest = bytearray(_DIGEST)
     _read(partition, at, digest)
-    return f"{label(partition)}:{binascii.hexlify(digest).decode()}"
+    return f"{label(partition)}:{bytes(digest).hex()}"
 
 
 def _read(partition, at, view):
