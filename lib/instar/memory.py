@@ -25,6 +25,7 @@ _PLACES = {FULL_WINDOW: 34304, SMALL_WINDOW: 3584}
 _STEP = const(32)
 
 _held = {}
+_wanted = False
 
 
 def reserve():
@@ -32,6 +33,8 @@ def reserve():
 
     Returns whether the large place is held; without it inflating works while the heap has room.
     """
+    global _wanted
+    _wanted = True
     gc.collect()
     gc.disable()  # one collection is enough: those of each failed try would take seconds
     for window in (FULL_WINDOW, SMALL_WINDOW):
@@ -44,6 +47,12 @@ def reserve():
                 size -= _STEP
     gc.enable()
     return FULL_WINDOW in _held
+
+
+def restore():
+    """Hold again what was released, where reserve() had been called before."""
+    if _wanted:
+        reserve()
 
 
 def release(window):

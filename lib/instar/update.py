@@ -208,6 +208,7 @@ class Updater:
             await self._read_artifact()
         finally:
             memory.forget("instar.artifact")
+            memory.restore()
         self._journal.installed = self._installer.installed()
 
     async def _read_artifact(self):

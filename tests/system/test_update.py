@@ -117,9 +117,10 @@ def test_an_image_that_cannot_reach_the_server_is_not_kept(lab):
     lab.flash(settings={"proof_timeout": 4})
     lab.meet()
     deployment = lab.deploy(lab.artifact("release-2"))
-    # The first authorisation after the reboot, and all after it, until the board went back.
     lab.run(lambda event: event["event"] == "state" and event["state"] == "reboot")
-    lab.server.faults({"match": "auth_requests", "status": 503, "times": 4})
+    lab.server.faults({"match": "auth_requests", "status": 503, "times": None})
+    lab.run(lambda event: event["event"] == "state" and event["state"] == "rollback")
+    lab.server.faults()
     lab.run("failure")
     assert lab.server.statuses(deployment)[-1] == "failure"
     rolls_back(lab, deployment, lab.server.statuses(deployment))
@@ -277,3 +278,14 @@ def test_the_board_runs_on_the_settings_it_has(lab):
     text = "\n".join(lab.console)
     assert "update_poll_interval: expected 1 to 31536000 seconds, got 'often'" in text
     assert json.dumps(lab.server.devices()) == "[]"
+
+
+def test_a_heap_of_64_kw_is_enough_where_nothing_is_compressed(tmp_path, server):
+    lab = Lab(tmp_path, server, heap="64wk")
+    lab.flash()
+    lab.meet()
+    deployment = lab.deploy(lab.artifact("release-2", compression="none"))
+    lab.run("success")
+    assert lab.server.statuses(deployment) == GOOD
+    (heap,) = {event["size"] for event in lab.events if event["event"] == "heap"}
+    assert heap == 128 << 10

@@ -55,7 +55,6 @@ class Inflater:
         self._buffer = bytearray(_OUTPUT)
         self._view = memoryview(self._buffer)
         self._plain = None  # the DeflateIO, from the first read on
-        self._held = False
         self._ended = False  # the deflate stream, with its CRC verified
         self.total = 0  # plain bytes so far
 
@@ -80,10 +79,9 @@ class Inflater:
 
     def close(self):
         """Give the window back and hold its place again, if it was held before."""
-        self._plain = None
-        if self._held:
-            self._held = False
-            memory.reserve()
+        if self._plain:
+            self._plain = None
+            memory.restore()
 
     def _drain(self, low_water):
         ring = self._ring
@@ -102,7 +100,7 @@ class Inflater:
 
     def _read(self, low_water):
         if self._plain is None:
-            self._held = memory.release(memory.FULL_WINDOW)
+            memory.release(memory.FULL_WINDOW)
             self._plain = deflate.DeflateIO(self._ring, deflate.GZIP)
         try:
             return self._plain.readinto(self._buffer) or 0

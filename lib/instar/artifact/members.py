@@ -4,7 +4,6 @@
 
 import hashlib
 
-from .. import memory
 from .inflate import Inflater
 from .refusal import brief, refused
 from .tar import FILE, Tar
@@ -41,8 +40,6 @@ class Packed:
         self._handler = handler
         self._tar = Tar(handler, name)
         self._gzip = Inflater(self._tar.feed, limit, name) if gzip else None
-        # Nothing to inflate: the window's place is room for whoever takes the files.
-        self._held = not gzip and memory.release(memory.FULL_WINDOW)
         self.data = self._gzip.feed if self._gzip else self._tar.feed
 
     def end(self):
@@ -56,9 +53,6 @@ class Packed:
     def close(self):
         if self._gzip:
             self._gzip.close()
-        if self._held:
-            self._held = False
-            memory.reserve()
 
 
 class PayloadFiles:

@@ -174,7 +174,9 @@ class _Members:
             raise refused("Artifact", f"{self._header_name}, as in the manifest", brief(name))
         self._open = self._open_payload
         if not gzip:
-            memory.release(memory.SMALL_WINDOW)  # room for a header that is larger
+            # Nothing to inflate, most likely in the payload either: there is room for both.
+            memory.release(memory.SMALL_WINDOW)
+            memory.release(memory.FULL_WINDOW)
         return Text(name, size, _MAX_STORED, lambda raw: self._take_header(raw, gzip))
 
     def _check_version(self):
@@ -232,6 +234,8 @@ class _Members:
 
     def _open_payload(self, name, size):
         gzip = _is_gzip("data/0000.tar", name)
+        if gzip:
+            memory.restore()
         self._open = self._open_nothing
         files = PayloadFiles(self._files, self._open_file)
         return Packed(name, gzip, files, self._max_payload)
