@@ -16,13 +16,8 @@ gc.threshold(4096)
 
 import asyncio
 import json
-import sys
-import time
 
-import machine
 from board import Board  # pyright: ignore[reportMissingImports]
-
-_PAUSE_MS = 2000
 
 
 def console(event):
@@ -48,7 +43,7 @@ async def run_app(agent):
 
         agent.health = getattr(app, "healthy", None)
         await app.run(agent)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         agent.crashed(error)
 
 
@@ -58,10 +53,5 @@ async def main():
 
 
 def start():
-    try:
-        asyncio.run(main())
-    except Exception as error:
-        sys.print_exception(error)
-    # A board that works does not come here. Ctrl-C is not caught: it is for people.
-    time.sleep_ms(_PAUSE_MS)
-    machine.reset()
+    """Run it all. Returns only if the agent cannot run."""
+    asyncio.run(main())

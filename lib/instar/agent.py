@@ -18,7 +18,7 @@ from micropython import const
 
 from . import __version__
 from .clock import Clock
-from .errors import InstarError, Transient, Unauthorised
+from .errors import InstarError, Rejected, Transient, Unauthorised
 from .retry import Backoff, sleep
 from .update import Updater
 
@@ -78,12 +78,16 @@ class Agent:
 
     def emit(self, event, **info):
         info["event"] = event
-        if self.on_event:
-            self.on_event(info)
+        try:
+            if self.on_event:
+                self.on_event(info)
+        except Exception as error:  # of the application's own: not the agent's end
+            sys.print_exception(error)
 
     def beat(self):
-        """Progress was made: the watchdog may be fed for a while."""
+        """Progress was made: feeds the watchdog, and lets it be fed for a while."""
         self._beat = time.ticks_ms()
+        self.board.feed()
 
     async def online(self):
         """Join the network and have a clock. Raises Transient if the network cannot be joined."""
@@ -126,26 +130,31 @@ class Agent:
         self.emit("retry", seconds=wait)
         await sleep(wait, self.beat, self._wake)
 
-    async def _poll(self):
+    async def _poll(self, left=_IN_A_ROW):
         await self.online()
         await self._server.authorise()
         self.emit("authorised")
-        await self._report_inventory()
+        try:
+            await self._report_inventory()
+        except Rejected as error:
+            # A value that no server takes must not keep a mended application away.
+            self.emit("error", message=str(error))
+            self._inventory_sent = self.clock.now()
         if not self._settled:
             await self._updater.settle()
             self._settled = True
-        # A few in a row at most: a server that offers the same for ever does not get a busy board.
-        for _ in range(_IN_A_ROW):
-            deployment = await self._server.next_deployment(self._updater.provides())
-            if not deployment:
-                return
+        deployment = await self._server.next_deployment(self._updater.provides())
+        if deployment:
             await self._updater.start(deployment)
-            await self._report_inventory(now=True)
+            self._inventory_sent = None
+            # A few in a row at most: a server that offers for ever does not get a busy board.
+            if left > 1:
+                await self._poll(left - 1)
 
-    async def _report_inventory(self, now=False):
+    async def _report_inventory(self):
         sent = self._inventory_sent
         period = self.settings.inventory_poll_interval
-        if not now and sent is not None and self.clock.now() - sent < period:
+        if sent is not None and self.clock.now() - sent < period:
             return
         attributes = {"instar_version": __version__}
         for more in (self.board.inventory(), self.inventory, self._updater.provides()):

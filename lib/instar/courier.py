@@ -11,6 +11,9 @@ import time
 from .errors import Aborted, Rejected, Transient
 from .retry import Backoff, sleep
 
+# What a radio or a full heap may do: worth another try as well.
+SLIPS = (Transient, OSError, MemoryError)
+
 
 class Courier:
     """host: see update.py. note(level, text) takes lines for the deployment's log."""
@@ -78,9 +81,9 @@ class Courier:
                 return await send(*args)
             except Rejected as error:
                 return self._note("error", f"the server refuses the report: {error}")
-            except Transient as error:
+            except SLIPS as error:
                 spent = time.ticks_diff(time.ticks_ms(), began) / 1000
                 if spent > self._host.settings.report_timeout:
                     return self._note("error", f"the report was not accepted: {error}")
-                self._host.emit("error", message=f"report: {error}")
+                self._host.emit("error", message=f"report: {error!r}")
                 await sleep(backoff.delay(error), self._host.beat)

@@ -64,7 +64,10 @@ class Journal:
         self.tries = tries
 
     def enter(self, state):
-        """Save that `state` begins. False if so many were entered that this is a loop."""
+        """Save that `state` begins. False if so many were entered that this is a loop.
+
+        Raises OSError or Broken if it could not be saved; it is entered all the same, in RAM.
+        """
         self.state = state
         self.saves += 1
         self.save()

@@ -34,6 +34,10 @@ def _url(value):
     return _text(value) and (not value or value.startswith(("https://", "http://")))
 
 
+def _watchdog(value):
+    return value == 0 or _between(3, 3600)(value)
+
+
 def _between(low, high):
     def check(value):
         return isinstance(value, int) and not _flag(value) and low <= value <= high
@@ -60,9 +64,9 @@ _TABLE = {
     "download_tries": (10, _between(1, 10000), "1 to 10000"),
     "proof_timeout": (1800, _between(1, _DAY), "1 to 86400 seconds"),
     "report_timeout": (_DAY, _between(1, _YEAR), "1 to 31536000 seconds"),
-    "http_timeout": (30, _between(1, 3600), "1 to 3600 seconds"),
+    "http_timeout": (30, _between(1, 120), "1 to 120 seconds"),
     "max_connections": (1, _between(1, 8), "1 to 8"),
-    "watchdog": (60, _between(0, 3600), "0 (off) to 3600 seconds"),
+    "watchdog": (60, _watchdog, "0 (off), or 3 to 3600 seconds"),
     "ntp_host": ("pool.ntp.org", _text, "a host name, or empty for none"),
     "ntp_port": (123, _between(1, 65535), "a port"),
     "wifi_ssid": ("", _text, "a string"),

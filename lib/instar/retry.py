@@ -34,7 +34,7 @@ class Backoff:
         self.tries += 1
         asked = getattr(error, "retry_after", None)
         if asked is not None:
-            return min(asked, _DAY)
+            return min(max(asked, 1), _DAY)  # a 0 must not become a busy loop
         return step * (768 + os.urandom(1)[0] * 2) / 1024
 
 

@@ -16,7 +16,7 @@ import time
 from micropython import const
 
 from . import memory
-from .courier import Courier
+from .courier import SLIPS, Courier
 from .errors import Aborted, Broken, Rejected, Transient
 from .installers import INSTALLERS
 from .installers.base import Installer
@@ -112,24 +112,35 @@ class Updater:
             journal.close()
         if not self.active:
             return
-        self._installer = self._make(journal.type, journal.installed)
         journal.starts += 1
-        state = RESTART.get(journal.state, journal.state)
         cause = self._host.board.reset_cause()
         self.note("info", f"started in {journal.state}, reset cause {cause}")
+        self._enter(self._restart_state(journal))
+
+    def _restart_state(self, journal):
+        try:
+            self._installer = self._make(journal.type, journal.installed)
+        except Rejected as error:
+            self._fail(str(error))  # the software that wrote the journal had more than this one
+            return "cleanup"
+        state = RESTART.get(journal.state, journal.state)
         if journal.verdict == "success" and not self._runs_new():
             self._fail("the new software was committed, but the old software runs")
-            state = "failure"
-        elif self.unproven and journal.starts > _MAX_STARTS:
+            return "failure"
+        if state not in TABLE:
+            self._fail(f"the journal holds a state that this software does not know: {state}")
+            return "rollback"
+        if self.unproven and journal.starts > _MAX_STARTS:
             self._fail(f"{journal.starts} starts without a proof")
-            state = "rollback"
-        elif journal.verdict is None and not self.unproven:
+            return "rollback"
+        if journal.verdict is None and not self.unproven:
             self._fail(f"the board started again during {journal.state}")
-        self._enter(state)
+        return state
 
     async def start(self, deployment):
         """Carry out a deployment from the first state to the last."""
         self._deployment = deployment
+        self._born = time.ticks_ms()
         self._journal.open(deployment.id)
         self._host.emit("deployment", id=deployment.id, artifact_name=deployment.artifact_name)
         self._enter("download")
@@ -185,9 +196,19 @@ class Updater:
         return True
 
     def _enter(self, state):
-        if not self._journal.enter(state) and state not in ("cleanup", "report"):
+        try:
+            if self._journal.enter(state) or state in ("cleanup", "report"):
+                return
             self._fail(f"{state}: too many states for one update, a loop")
             self._journal.enter("cleanup")
+        except (OSError, Broken) as error:
+            # What is not saved must not act: back, in RAM. On the way back every state goes on.
+            if TABLE[state][1] == "rollback":
+                self._fail(f"{state}: the journal could not be saved: {error}")
+                self._journal.state = "rollback"
+            elif state == "download":
+                self._fail(f"{state}: the journal could not be saved: {error}")
+                self._journal.state = "cleanup"
 
     def _make(self, kind, installed=None):
         if kind not in self._installers:
@@ -196,7 +217,11 @@ class Updater:
         return self._installers[kind](self._host.board, installed)
 
     def _runs_new(self):
-        return self._installer.running() == self._journal.installed
+        try:
+            return self._installer.running() == self._journal.installed
+        except (Broken, OSError) as error:
+            self.note("error", str(error))
+            return False
 
     # ---- the states
 
@@ -258,15 +283,15 @@ class Updater:
 
     async def _prove(self):
         """A fresh authorisation, one accepted status, and the application's health check."""
-        await self._within_limit(self._contact)
-        await self._within_limit(self._host.healthy)
+        await self._within_limit(self._contact, SLIPS)
+        await self._within_limit(self._host.healthy, Transient)
 
     async def _contact(self):
         await self._host.online()
         await self._server.authorise(fresh=True)
         await self._courier.report(self._journal.id, "installing")
 
-    async def _within_limit(self, step):
+    async def _within_limit(self, step, slips):
         limit = self._host.settings.proof_timeout
         backoff = Backoff(1, self._host.settings.retry_interval)
         why = "no try was made"
@@ -274,14 +299,22 @@ class Updater:
             left = limit - time.ticks_diff(time.ticks_ms(), self._born) / 1000
             if left <= 0:
                 raise Broken(f"not proven within {limit} s: {why}")
+            pulse = asyncio.create_task(self._pulse())  # this wait has a limit of its own
             try:
                 return await asyncio.wait_for(step(), left)
             except asyncio.TimeoutError:
                 why = "a step of the proof did not end"
-            except Transient as error:
-                why = str(error)
+            except slips as error:
+                why = str(error) or repr(error)
                 self.note("warning", f"not proven yet: {why}")
                 await sleep(min(backoff.delay(error), left), self._host.beat)
+            finally:
+                pulse.cancel()
+
+    async def _pulse(self):
+        while True:
+            self._host.beat()
+            await asyncio.sleep_ms(1000)
 
     async def _rollback(self):
         await self._installer.rollback()
@@ -303,13 +336,15 @@ class Updater:
 
     async def _report(self):
         journal = self._journal
+        if journal.verdict == "success":
+            self._provides.put(journal.provides)
         if journal.verdict != "aborted":
             await self._courier.deliver(self._courier.report, journal.id, journal.verdict)
         if journal.verdict == "failure":
             await self._courier.deliver(self._server.send_log, journal.id, journal.log)
-        if journal.verdict == "success":
-            self._provides.put(journal.provides)
         journal.close()
+        if self._installer.on_trial():
+            self._host.board.reset()  # what failed and still runs: the boot loader goes back
 
     def _able(self):
         # One of each installer that this board can have. Made early: what an installer imports
@@ -323,6 +358,13 @@ class Updater:
         return found
 
     async def settle(self):
-        """No update is open and the server was reached: what runs on trial has proven itself."""
+        """No update is open and the server was reached. What runs on trial nevertheless, installed
+        by somebody else, is kept if the application is well, and reset otherwise."""
         for installer in () if self.active else self._trials:
-            await installer.settle()
+            if installer.on_trial():
+                try:
+                    await self._within_limit(self._host.healthy, Transient)
+                    await installer.commit()
+                except Exception as error:  # of the application
+                    self.note("error", f"not kept: {error!r}")
+                    self._host.board.reset()

@@ -179,6 +179,7 @@ async def test_final_status_and_inventory_come_before_the_next_poll():
         "d1 downloading",
         "d1 failure",
         "d1 log",
+        "authorise",
         "inventory",
         "next",
     ]
@@ -191,6 +192,30 @@ async def test_a_server_that_never_stops_offering_gets_no_busy_board():
     assert server.calls.count("next") == 3
 
 
+async def test_an_inventory_that_no_server_takes_does_not_stop_the_polls():
+    class Strict(Server):
+        async def report_inventory(self, attributes):
+            raise Rejected("inventory: expected a number, got nan")
+
+    server = Strict()
+    agent = make(server)
+    await run(agent, lambda a: "idle" in names(a))
+    assert server.calls == ["authorise", "next"]
+    assert "expected a number" in agent.events[1]["message"]
+
+
+async def test_an_event_callback_that_fails_is_not_the_agents_end():
+    agent = make(Server())
+    seen = agent.events
+
+    def broken(event):
+        seen.append(event)
+        raise KeyError("total")
+
+    agent.on_event = broken
+    await run(agent, lambda a: "idle" in names(a))
+
+
 async def test_the_watchdog_is_fed_while_the_agent_makes_progress():
     agent = make(Server())
     await run(agent, lambda a: a.board.fed > 1)
@@ -200,11 +225,12 @@ async def test_a_stalled_agent_does_not_feed():
     agent = make(Server())
     agent._beat -= 181000
     watch = asyncio.create_task(agent._watch())
-    await asyncio.sleep_ms(50)
+    await asyncio.sleep_ms(1100)
     assert agent.board.fed == 0
     agent.beat()
-    await asyncio.sleep_ms(1100)
     assert agent.board.fed == 1
+    await asyncio.sleep_ms(1100)
+    assert agent.board.fed == 2
     watch.cancel()
 
 
@@ -260,6 +286,9 @@ def test_a_crash_on_trial_is_in_the_log_and_resets():
 
         def running(self):
             return "new"
+
+        def on_trial(self):
+            return True
 
     board = Board()
     agent = Agent(agent.settings, board, Server(), installers={"kind": Installer})

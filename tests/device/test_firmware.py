@@ -233,16 +233,30 @@ def test_one_file_and_not_two():
     chip.done()
 
 
-def test_settle_confirms_what_somebody_else_installed():
+def test_what_runs_on_trial_is_known_and_can_be_kept():
     chip = Chip(V1, V2)
     chip.boot()
+    assert not Firmware(Board()).on_trial()
     esp_chip.esp32.Partition("ota_1").set_boot()
     assert chip.boot() == "ota_1"
-    asyncio.run(Firmware(Board()).settle())
+    assert Firmware(Board()).on_trial()
+    asyncio.run(Firmware(Board()).commit())
     assert chip.states() == [(1, VALID), (2, VALID)]
+    assert not Firmware(Board()).on_trial()
     before = chip.read(0xD000, 0x2000)
-    asyncio.run(Firmware(Board()).settle())
+    asyncio.run(Firmware(Board()).commit())
     assert chip.read(0xD000, 0x2000) == before
+    chip.done()
+
+
+def test_an_empty_payload_does_not_boot_what_lay_in_the_slot():
+    chip = Chip(V1, V2)
+    chip.boot()
+    assert "0 bytes are no ESP32 image" in refused(Rejected, write, Firmware(Board()), b"")
+    # A file that ends within an older image must not be completed by that image's rest.
+    installer = Firmware(Board())
+    write(installer, V2[:2000])
+    assert "longer than 2000 bytes" in refused(Broken, installer.installed)
     chip.done()
 
 

@@ -32,7 +32,7 @@ def test_values_are_attributes():
 def test_wrong_values_name_what_was_expected_and_what_came():
     rows = (
         ({"colour": "red"}, "unknown name 'colour'"),
-        ({"watchdog": "8"}, "watchdog: expected 0 (off) to 3600 seconds, got '8'"),
+        ({"watchdog": "8"}, "watchdog: expected 0 (off), or 3 to 3600 seconds, got '8'"),
         ({"watchdog": True}, "got True"),
         ({"update_poll_interval": 0}, "expected 1 to 31536000 seconds, got 0"),
         ({"update_poll_interval": 2.5}, "got 2.5"),

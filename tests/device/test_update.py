@@ -69,6 +69,9 @@ class Installer:
     def installed(self):
         return "new"
 
+    def on_trial(self):
+        return self.world.pending and self.world.running == "new"
+
     def download(self, name, size):
         return None
 
@@ -511,3 +514,69 @@ def test_an_unknown_payload_type_names_what_the_board_has():
     asyncio.run(updater.start(Deployment()))
     assert "no installer for payload type 'kind': this board has ['other']" in world.logs[0][-1]
     assert world.statuses == ["downloading", "failure"]
+
+
+class FullStore(Store):
+    """A flash that is full from a certain write of the journal on."""
+
+    left = 99
+
+    def put(self, name, data):
+        if name == "update":
+            self.left -= 1
+            if self.left < 0:
+                raise OSError(28)
+        super().put(name, data)
+
+
+def test_a_journal_that_cannot_be_saved_never_lets_the_unsaved_act():
+    for left in range(12):
+        world = World()
+        world.store = FullStore(world.root)
+        world.store.left = left
+        life(world)
+        final = world.statuses[-1]
+        assert final in ("success", "failure"), (left, world.statuses)
+        assert world.running == ("new" if final == "success" else "old"), (left, world.statuses)
+        assert not (world.pending and world.running == "new"), left
+
+
+def test_a_journal_of_newer_software_ends_in_a_failure_and_not_in_a_dead_board():
+    for fields in (
+        {"type": "unheard-of", "state": "commit"},
+        {"type": "kind", "state": "meditate"},
+        {"type": "kind", "state": "report", "verdict": "success"},
+    ):
+        world = World()
+        world.offered = False
+        job = {"id": "d1", "installed": "new", "saves": 5, "starts": 1, "log": [], "verdict": None}
+        job.update(fields)
+        world.store.put_json("update", job)
+        life(world)
+        assert world.statuses == ["failure"], (fields, world.statuses)
+        assert world.store.get_json("provides")["artifact_name"] == "v1"
+
+
+def test_a_trial_that_nobody_opened_is_kept_only_if_the_application_is_well():
+    for well in (True, False):
+        world = World(health=None if well else ValueError("sick"))
+        world.installer = Installer
+        world.boot = "new"
+        world.pending = True
+        updater = start_board(world)
+        world.running = "new"
+        world.pending = True
+        try:
+            asyncio.run(updater.settle())
+        except Restart:
+            assert not well
+        assert world.pending != well
+
+
+def test_the_limit_of_the_proof_counts_from_the_update_not_from_the_start():
+    world = World()
+    world.installer = InPlace
+    updater = start_board(world)
+    updater._born -= 60000
+    asyncio.run(updater.start(Deployment()))
+    assert world.statuses[-1] == "success", world.logs

@@ -12,11 +12,13 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import os
+import subprocess
 from pathlib import Path
 
 from instar_tools import flash_builder, image_builder
 from instar_tools.artifact_writer import ROOTFS, write_artifact
-from instar_tools.paths import FIRMWARE
+from instar_tools.paths import BOARDS, FIRMWARE, micropython
 from instar_tools.server.testing import DevServer
 from instar_tools.simulator import Simulator
 
@@ -141,6 +143,16 @@ class Lab:
     def slot(self) -> str:
         """The slot that ran last."""
         return [event["slot"] for event in self.events if event["event"] == "boot"][-1]
+
+    def read(self, path: str) -> bytes:
+        """A file of the board's file system, read by mounting it."""
+        done = subprocess.run(
+            [micropython(), Path(__file__).parent / "read_vfs.py", self.path, path],
+            env={**os.environ, "MICROPYPATH": f"{BOARDS / 'UNIX'}:.frozen"},
+            capture_output=True,
+            check=True,
+        )
+        return bytes.fromhex(done.stdout.decode())
 
     def digest(self, label: str, length: int | None = None) -> str:
         """SHA-256 of a partition's first bytes, read from the flash file."""

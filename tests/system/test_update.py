@@ -10,6 +10,7 @@ import json
 import pytest
 from lab import GOOD, ROLLED_BACK, SECONDS, Lab, image, sha256
 
+from instar_tools import image_builder
 from instar_tools.server.testing import DevServer
 
 
@@ -71,21 +72,29 @@ def test_an_application_that_crashes_at_its_start(lab):
     assert "the new software does not run" in log
 
 
-def test_firmware_whose_agent_does_not_even_start(lab):
+@pytest.mark.parametrize("module", ["instar/agent.py", "board.py", "start.py"])
+def test_firmware_that_does_not_even_start(lab, module):
     lab.flash()
     lab.meet()
-    bad = broken_agent("release-2")
+    bad = broken("release-2", module)
     deployment = lab.deploy(lab.artifact("release-2", bad))
     lab.run("failure")
     rolls_back(lab, deployment)
 
 
-def broken_agent(name):
-    from instar_tools import image_builder
-
+def broken(name, module):
     files = image_builder.firmware_files()
-    files["instar/agent.py"] = b"raise ImportError('half a file')\n"
+    files[module] = b"raise ImportError('half a file')\n"
     return image_builder.build_image(name, image_builder.compiled(files))
+
+
+def test_an_application_that_leaves_is_no_way_out(lab):
+    lab.flash()
+    lab.meet()
+    bad = image("release-2", head="raise SystemExit\n")
+    deployment = lab.deploy(lab.artifact("release-2", bad))
+    lab.run("failure")
+    assert "SystemExit" in rolls_back(lab, deployment)
 
 
 def test_an_application_that_hangs_is_ended_by_the_watchdog(lab):
@@ -187,7 +196,7 @@ def test_power_cuts_on_the_way_end_in_the_truth(lab):
     start = lab.board.ops
     for step, how in ((40, "torn"), (90, "before"), (150, "after")):
         lab.board.power_cut_at = (start + step, how)
-        lab.board.run(until="cut", seconds=SECONDS)
+        assert lab.board.run(until="cut", seconds=SECONDS).met
     lab.run(lambda event: event["event"] == "idle")
     statuses = lab.server.statuses(deployment)
     final = statuses[-1]
@@ -266,8 +275,6 @@ async def run(agent):
 
 
 def image_with(name, files):
-    from instar_tools import image_builder
-
     parts = {**image_builder.firmware_files(), **files}
     return image_builder.build_image(name, image_builder.compiled(parts))
 

@@ -59,5 +59,6 @@ class Installer:
     async def cleanup(self):
         """Comes last, always, and may come twice."""
 
-    async def settle(self):
-        """No update is open and the server was reached: what runs on trial has proven itself."""
+    def on_trial(self):
+        """Whether what runs now is not confirmed yet: the next reset would bring the old back."""
+        return False

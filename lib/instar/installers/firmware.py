@@ -57,7 +57,7 @@ class Firmware(Installer):
         """Identity of the image that download() wrote: equals running() once that image runs."""
         if not self._slot:
             raise Rejected("the payload holds no file: expected one image")
-        self._installed = image_identity(self._slot.partition)
+        self._installed = image_identity(self._slot.partition, self._slot.size)
         return self._installed
 
     def download(self, name, size):
@@ -69,13 +69,15 @@ class Firmware(Installer):
             raise Rejected(f"the payload holds a second file, {name}: expected one image")
         target = self._other()
         space = target.info()[3]
+        if size < _HEADER:
+            raise Rejected(f"{name}: {size} bytes are no ESP32 image")
         if size > space:
             raise Rejected(f"{name}: {size} bytes do not fit slot {label(target)} of {space}")
         if self._boots(target):
             otadata.forget(target)  # a slot that would boot next is not written to
         if otadata.state() in (otadata.NEW, otadata.PENDING):
             raise Broken("the running image is unconfirmed: its only fallback is not overwritten")
-        self._slot = _Slot(target, self._running, size)
+        self._slot = _Slot(target, self._running, size, self._board.feed)
         return self._slot
 
     def _other(self):
@@ -105,7 +107,10 @@ class Firmware(Installer):
 
     async def commit(self):
         """Keep the running image: no rollback from here on. Raises Broken if that did not hold."""
-        self._mark_valid()
+        try:
+            self._partition.mark_app_valid_cancel_rollback()
+        except OSError as error:
+            raise Broken(f"the running image could not be marked valid: {error}")
         state = otadata.state()
         if state != otadata.VALID:
             raise Broken(f"otadata: expected state {otadata.VALID} (valid), got {state}")
@@ -117,23 +122,15 @@ class Firmware(Installer):
             old, new = new, old
         if self._boots(new):
             otadata.forget(new)
-        if not self._boots(old):
-            old.set_boot()  # otadata has no entry for it
+        if self._boots(new):
+            old.set_boot()  # otadata had no entry but this
 
     async def cleanup(self):
         self._slot = None
 
-    async def settle(self):
-        """No update is open and the server was reached: an image that somebody else installed as a
-        trial has proven itself."""
-        if otadata.state() == otadata.PENDING:
-            self._mark_valid()
-
-    def _mark_valid(self):
-        try:
-            self._partition.mark_app_valid_cancel_rollback()
-        except OSError as error:
-            raise Broken(f"the running image could not be marked valid: {error}")
+    def on_trial(self):
+        """Whether the running image is pending: one boot to prove itself."""
+        return otadata.state() == otadata.PENDING
 
     def _boots(self, partition):
         chosen = self._partition(self._partition.BOOT)  # pyright: ignore[reportArgumentType]
@@ -146,11 +143,12 @@ class _Slot:
     A page of 1 KiB instead of a sector, because the heap is at its fullest here.
     """
 
-    def __init__(self, partition, running, size):
+    def __init__(self, partition, running, size, feed):
         self.partition = partition
         self.written = None
         self._running = running
-        self._size = size
+        self._feed = feed
+        self.size = size
         self._page = memoryview(bytearray(_PAGE))
         self._fill = 0
         self._at = 0  # where the page belongs in the partition
@@ -170,6 +168,7 @@ class _Slot:
             self._check_head()
         sector, offset = divmod(self._at, _SECTOR)
         if offset == 0:
+            self._feed()
             self.partition.ioctl(_ERASE, sector)
         self._sha.update(self._page[: self._fill])
         for at in range(self._fill, _PAGE):
@@ -200,9 +199,9 @@ class _Slot:
     async def read_back(self, feed):
         """SHA-256 of what the flash holds now, yielding so that other tasks go on."""
         sha = hashlib.sha256()
-        for at in range(0, self._size, _PAGE):
+        for at in range(0, self.size, _PAGE):
             self.partition.readblocks(at // _SECTOR, self._page, at % _SECTOR)
-            sha.update(self._page[: min(_PAGE, self._size - at)])
+            sha.update(self._page[: min(_PAGE, self.size - at)])
             if at % _BREATH == 0:
                 feed()
                 await asyncio.sleep_ms(0)

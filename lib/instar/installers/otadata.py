@@ -68,14 +68,14 @@ def forget(partition):
             _partition().ioctl(_ERASE, sector)
 
 
-def image_identity(partition):
+def image_identity(partition, size=None):
     """The partition's label and the SHA-256 appended to the app image in it, as `label:hex`.
 
     Format: 24 bytes of header, segments of `<II` address, length and data, zeros up to a multiple
     of 16 less one, a checksum byte, then the digest (platform: app image format).
-    Raises Broken if there is no such image.
+    size: bytes that belong to the image, if not the whole slot. Raises Broken if there is none.
     """
-    size = partition.info()[3]
+    size = partition.info()[3] if size is None else size
     head = bytearray(_HEADER)
     _read(partition, 0, head)
     if head[0] != _MAGIC or not 0 < head[1] <= _MAX_SEGMENTS or not head[23] & 1:
@@ -88,7 +88,7 @@ def image_identity(partition):
         at += 8 + struct.unpack_from("<I", head, 4)[0]
     at += 16 - at % 16
     if at + _DIGEST > size:
-        raise Broken(f"slot {label(partition)}: the image ends past the slot's end")
+        raise Broken(f"slot {label(partition)}: the image is longer than {size} bytes")
     digest = bytearray(_DIGEST)
     _read(partition, at, digest)
     return f"{label(partition)}:{bytes(digest).hex()}"
