@@ -47,6 +47,8 @@ class Demo:
         self.flash = WORK / "board.flash"
         self.slot = ""
         self.heap: dict = {}
+        self.crashed = False
+        self.reports: dict[str, list[str]] = {}  # release -> what the board says it reported
         self.progress: Progress | None = None
         self.board = Simulator(self.flash, on_event=self.event)
 
@@ -77,6 +79,8 @@ class Demo:
         text = describe(event)
         if text:
             say("board" if "from" not in event else "power", text)
+        if "the sensor library" in event.get("message", ""):
+            self.crashed = True
         if event["event"] == "boot":
             self.slot = event["slot"]
         elif event["event"] == "heap":
@@ -86,6 +90,10 @@ class Demo:
             say("server", "an operator accepts the device")
         elif event["event"] == "progress":
             self.bar(event)
+        elif event["event"] == "deployment":
+            self.reported = self.reports.setdefault(event["artifact_name"], [])
+        elif event["event"] == "report":
+            self.reported.append(event["status"])
 
     def bar(self, event: dict) -> None:
         if not self.progress:
@@ -162,23 +170,28 @@ def describe(event: dict) -> str:
     return {"pending": "is not accepted yet", "inventory": "inventory sent"}.get(name, "")
 
 
-def summary(demo: Demo, rows: list[tuple[str, object, object]]) -> bool:
-    """Print the table and say whether every row agrees."""
-    table = Table("", "expected", "found", title="What board and server say", title_justify="left")
-    for what, expected, found in rows:
-        mark = "" if expected == found else "[red]"
-        table.add_row(what, show(expected), mark + show(found))
+def summary(demo: Demo, rows: list[tuple[str, object, object, object]]) -> bool:
+    """Print the table and say whether in every row board and server say what is expected."""
+    table = Table("", "expected", "board", "server", title="What board and server say")
+    for what, expected, *found in rows:
+        marks = ["" if value == expected else "[red]" for value in found]
+        cells = [mark + show(value) for mark, value in zip(marks, found, strict=True)]
+        table.add_row(what, show(expected), *cells)
     console.print(table)
     heap = demo.heap
     if heap:
         console.print(
             f"heap: {heap['size'] // 1024} KiB (72wk) beside {heap['romfs'] // 1024} KiB of ROMFS"
         )
-    return all(expected == found for _, expected, found in rows)
+    return all(expected == board == server for _, expected, board, server in rows)
+
+
+def digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def show(value: object) -> str:
-    return "\n".join(value) if isinstance(value, list) else str(value)
+    return "\n".join(value) if isinstance(value, list) else str(value)[:20]
 
 
 def main() -> int:
@@ -198,14 +211,26 @@ def main() -> int:
         demo.run("failure")
 
         payload = read_artifact(good).payloads[0].files[0]
+        image = (WORK / "release-2.bin").read_bytes()
         log = " ".join(entry["message"] for entry in server.log(second, demo.device()))
+        named = "the sensor library" in log
+        slot = demo.inventory()["slot"]
+        name = demo.inventory()["artifact_name"]
+        last_good = [release for release, said in demo.reports.items() if said[-1] == "success"][
+            -1
+        ]
         rows = [
-            ("statuses of release-2", GOOD, server.statuses(first)),
-            ("statuses of release-3", BAD, server.statuses(second)),
-            ("slot that runs", "ota_1", demo.slot),
-            ("SHA-256 of its bytes", payload.sha256, demo.running_digest(payload.size)),
-            ("artifact_name in the inventory", "release-2", demo.inventory()["artifact_name"]),
-            ("log of release-3 names the crash", True, "the sensor library" in log),
+            ("statuses of release-2", GOOD, demo.reports["release-2"], server.statuses(first)),
+            ("statuses of release-3", BAD, demo.reports["release-3"], server.statuses(second)),
+            ("slot that runs", "ota_1", demo.slot, slot),
+            (
+                "SHA-256 of its bytes",
+                digest(image),
+                demo.running_digest(len(image)),
+                payload.sha256,
+            ),
+            ("software by name", "release-2", last_good, name),
+            ("the crash is in the log", True, demo.crashed, named),
         ]
         agreed = summary(demo, rows)
     console.print(f"{'done' if agreed else 'NOT as expected'} in {time.monotonic() - began:.0f} s")

@@ -61,8 +61,11 @@ class Board:
         station = self._station
         if station.isconnected():
             return
-        station.active(True)
-        station.connect(*self._wifi)
+        try:
+            station.active(True)
+            station.connect(*self._wifi)
+        except OSError as error:  # the driver's own, of a radio that is busy or confused
+            raise Transient(f"Wi-Fi: {error}")
         for _ in range(self._connect_s * 1000 // _POLL_MS):
             if station.isconnected():
                 return
