@@ -119,7 +119,9 @@ def test_the_place_is_held_again_after_each_stream():
     assert run(vector("text.gz")) == (TEXT, LENGTH)
     assert memory.release(memory.FULL_WINDOW)
     assert not memory.release(memory.FULL_WINDOW)
-    # Nothing is held that was not held before.
+
+
+def test_no_place_is_held_that_nobody_asked_for():
     assert run(vector("text.gz")) == (TEXT, LENGTH)
     assert not memory.release(memory.FULL_WINDOW)
 

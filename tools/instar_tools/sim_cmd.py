@@ -167,7 +167,8 @@ class _View:
         elif event["event"] == "heap":
             self._heap(event)
         elif not self._events:
-            self.say(" ".join(f"{key}={value}" for key, value in event.items() if key != "from"))
+            words = [f"{key}={event[key]}" for key in event if key not in ("event", "from")]
+            self.say(" ".join([event["event"], *words]))
 
     def _progress(self, event: Event) -> None:
         total = event.get("total") or None
