@@ -14,7 +14,8 @@ LIB = Path(__file__).resolve().parents[1] / "lib" / "instar"
 
 ALLOWED = {
     "agent": {"update", "servers", "settings", "clock", "outbox"},
-    "update": {"servers", "installers", "artifact", "store", "courier", "journal", "provides"},
+    "update": {"servers", "installers", "artifact", "courier", "journal", "proof", "provides"},
+    "proof": {"courier"},
     "journal": {"store"},
     "provides": {"store"},
     "servers": {"http", "crypto", "store", "outbox"},

@@ -10,19 +10,16 @@
 # holds only if the installed software is what runs.
 # SPDX-License-Identifier: MIT
 
-import asyncio
-import time
-
 from micropython import const
 
 from . import memory
-from .courier import SLIPS, Courier
-from .errors import Aborted, Broken, Rejected, Transient
-from .installers import INSTALLERS
+from .courier import Courier
+from .errors import Aborted, Broken, Rejected
+from .installers import INSTALLERS, able, make
 from .installers.base import Installer
 from .journal import Journal
+from .proof import Proof
 from .provides import Provides, merged
-from .retry import Backoff, sleep
 
 # state: (next if it worked, next if it failed)
 TABLE = {
@@ -60,14 +57,15 @@ class Updater:
         self._host = host
         self._server = server
         self._installers = INSTALLERS if installers is None else installers
-        self._trials = self._able()
+        # Made early: what installers import lives long, and lies well below what comes and goes.
+        self._trials = able(self._installers, host.board)
         settings = host.settings
         self._journal = Journal(settings.store, host.clock)
         self._provides = Provides(settings.store, settings.artifact_name)
         self._courier = Courier(host, server, self.note)
         self._installer = Installer(host.board)
         self._deployment = None
-        self._born = time.ticks_ms()
+        self._proof = Proof(host, server, self._courier, self.note)
 
     @property
     def active(self):
@@ -119,7 +117,9 @@ class Updater:
 
     def _restart_state(self, journal):
         try:
-            self._installer = self._make(journal.type, journal.installed)
+            self._installer = make(
+                self._installers, self._host.board, journal.type, journal.installed
+            )
         except Rejected as error:
             self._fail(str(error))  # the software that wrote the journal had more than this one
             return "cleanup"
@@ -140,7 +140,7 @@ class Updater:
     async def start(self, deployment):
         """Carry out a deployment from the first state to the last."""
         self._deployment = deployment
-        self._born = time.ticks_ms()
+        self._proof.begin()
         self._journal.open(deployment.id)
         self._host.emit("deployment", id=deployment.id, artifact_name=deployment.artifact_name)
         self._enter("download")
@@ -210,12 +210,6 @@ class Updater:
                 self._fail(f"{state}: the journal could not be saved: {error}")
                 self._journal.state = "cleanup"
 
-    def _make(self, kind, installed=None):
-        if kind not in self._installers:
-            has = sorted(self._installers)
-            raise Rejected(f"no installer for payload type {kind!r}: this board has {has}")
-        return self._installers[kind](self._host.board, installed)
-
     def _runs_new(self):
         try:
             return self._installer.running() == self._journal.installed
@@ -249,7 +243,7 @@ class Updater:
 
     def _accept(self, header):
         header.check(self.provides())
-        self._installer = self._make(header.payload_type)
+        self._installer = make(self._installers, self._host.board, header.payload_type)
         self._journal.type = header.payload_type
         self.note("info", f"Artifact {header.artifact_name}, payload type {header.payload_type}")
 
@@ -276,45 +270,10 @@ class Updater:
     async def _commit(self):
         self._expect_new()  # after a start on trial it may be the old software that is asked
         if self._journal.verdict != "success":
-            await self._prove()
+            await self._proof.of(self._journal.id)
             self._journal.verdict = "success"
             self._journal.save()
         await self._installer.commit()
-
-    async def _prove(self):
-        """A fresh authorisation, one accepted status, and the application's health check."""
-        await self._within_limit(self._contact, SLIPS)
-        await self._within_limit(self._host.healthy, Transient)
-
-    async def _contact(self):
-        await self._host.online()
-        await self._server.authorise(fresh=True)
-        await self._courier.report(self._journal.id, "installing")
-
-    async def _within_limit(self, step, slips):
-        limit = self._host.settings.proof_timeout
-        backoff = Backoff(1, self._host.settings.retry_interval)
-        why = "no try was made"
-        while True:
-            left = limit - time.ticks_diff(time.ticks_ms(), self._born) / 1000
-            if left <= 0:
-                raise Broken(f"not proven within {limit} s: {why}")
-            pulse = asyncio.create_task(self._pulse())  # this wait has a limit of its own
-            try:
-                return await asyncio.wait_for(step(), left)
-            except asyncio.TimeoutError:
-                why = "a step of the proof did not end"
-            except slips as error:
-                why = str(error) or repr(error)
-                self.note("warning", f"not proven yet: {why}")
-                await sleep(min(backoff.delay(error), left), self._host.beat)
-            finally:
-                pulse.cancel()
-
-    async def _pulse(self):
-        while True:
-            self._host.beat()
-            await asyncio.sleep_ms(1000)
 
     async def _rollback(self):
         await self._installer.rollback()
@@ -346,24 +305,13 @@ class Updater:
         if self._installer.on_trial():
             self._host.board.reset()  # what failed and still runs: the boot loader goes back
 
-    def _able(self):
-        # One of each installer that this board can have. Made early: what an installer imports
-        # lives long, and lies well below what comes and goes.
-        found = []
-        for make in self._installers.values():
-            try:
-                found.append(make(self._host.board, None))
-            except Rejected:
-                continue
-        return found
-
     async def settle(self):
         """No update is open and the server was reached. What runs on trial nevertheless, installed
         by somebody else, is kept if the application is well, and reset otherwise."""
         for installer in () if self.active else self._trials:
             if installer.on_trial():
                 try:
-                    await self._within_limit(self._host.healthy, Transient)
+                    await self._proof.health()
                     await installer.commit()
                 except Exception as error:  # of the application
                     self.note("error", f"not kept: {error!r}")

@@ -13,17 +13,6 @@ from lab import Lab, image, sha256
 from instar_tools.server.testing import DevServer
 
 
-@pytest.fixture
-def server(tmp_path):
-    with DevServer(tmp_path / "server") as running:
-        yield running
-
-
-@pytest.fixture
-def lab(tmp_path, server):
-    return Lab(tmp_path, server)
-
-
 def retries(lab):
     """Run until the board has said what is wrong and waits for its next try."""
     lab.run("retry")

@@ -14,17 +14,6 @@ from instar_tools import image_builder
 from instar_tools.server.testing import DevServer
 
 
-@pytest.fixture
-def server(tmp_path):
-    with DevServer(tmp_path / "server") as running:
-        yield running
-
-
-@pytest.fixture
-def lab(tmp_path, server):
-    return Lab(tmp_path, server)
-
-
 def test_an_update_is_installed_proven_and_reported(lab):
     lab.flash()
     lab.meet()

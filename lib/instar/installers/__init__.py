@@ -17,3 +17,22 @@ def _firmware(board, installed):
 
 
 INSTALLERS = {"rootfs-image": _firmware}
+
+
+def make(installers, board, kind, installed=None):
+    """The installer for a payload type. Raises Rejected if this board has none."""
+    if kind not in installers:
+        has = sorted(installers)
+        raise Rejected(f"no installer for payload type {kind!r}: this board has {has}")
+    return installers[kind](board, installed)
+
+
+def able(installers, board):
+    """One of each installer that this board can have."""
+    found = []
+    for kind in installers:
+        try:
+            found.append(make(installers, board, kind))
+        except Rejected:
+            continue
+    return found

@@ -1,0 +1,72 @@
+# What new software has to show before it is kept, and by when.
+#
+#   proof = Proof(host, server, courier, note)
+#   await proof.of(deployment_id)       # returns once it is proven; Broken if that takes too long
+# SPDX-License-Identifier: MIT
+
+import asyncio
+import time
+
+from .courier import SLIPS
+from .errors import Broken, Transient
+from .retry import Backoff, sleep
+
+
+class Proof:
+    """host: see update.py. The limit is the setting `proof_timeout`, counted from begin().
+
+    note(level, text) takes lines for the deployment's log.
+    """
+
+    def __init__(self, host, server, courier, note):
+        self._host = host
+        self._server = server
+        self._courier = courier
+        self._note = note
+        self.begin()
+
+    def begin(self):
+        """The software that has to prove itself runs from now on."""
+        self._began = time.ticks_ms()
+
+    async def of(self, deployment_id):
+        """A fresh authorisation, one accepted status, and the application's health check.
+
+        Raises Broken when the time is over, Aborted, and what the application's check raises.
+        """
+        await self._within_limit(lambda: self._contact(deployment_id), SLIPS)
+        await self.health()
+
+    async def health(self):
+        """The application's health check alone."""
+        await self._within_limit(self._host.healthy, Transient)
+
+    async def _contact(self, deployment_id):
+        await self._host.online()
+        await self._server.authorise(fresh=True)
+        await self._courier.report(deployment_id, "installing")
+
+    async def _within_limit(self, step, slips):
+        limit = self._host.settings.proof_timeout
+        backoff = Backoff(1, self._host.settings.retry_interval)
+        why = "no try was made"
+        while True:
+            left = limit - time.ticks_diff(time.ticks_ms(), self._began) / 1000
+            if left <= 0:
+                raise Broken(f"not proven within {limit} s: {why}")
+            pulse = asyncio.create_task(self._pulse())  # this wait has a limit of its own
+            try:
+                return await asyncio.wait_for(step(), left)
+            except asyncio.TimeoutError:
+                why = "a step of the proof did not end"
+            except slips as error:
+                why = str(error) or repr(error)
+                self._note("warning", f"not proven yet: {why}")
+                await sleep(min(backoff.delay(error), left), self._host.beat)
+            finally:
+                pulse.cancel()
+
+    async def _pulse(self):
+        while True:
+            self._host.beat()
+            await asyncio.sleep_ms(1000)
