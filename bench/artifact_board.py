@@ -10,6 +10,7 @@ import time
 
 import deflate
 
+import instar.artifact.header  # code, that comes with the first header and stays
 from instar.artifact import inflate
 from instar.artifact.reader import Reader
 

@@ -25,6 +25,7 @@ from .update import Updater
 _STALL_MS = const(180000)  # longer than any wait that is allowed to happen
 _WATCH_MS = const(1000)
 _IN_A_ROW = const(3)
+_FULL_HEAPS = const(3)  # in a row
 
 
 class Agent:
@@ -120,7 +121,12 @@ class Agent:
         except Transient as error:
             self.emit("error", message=str(error))
             wait = self._backoff.delay(error)
-        except (InstarError, OSError, ValueError, MemoryError) as error:
+        except MemoryError as error:
+            self.emit("error", message=str(error))
+            wait = self._backoff.delay()
+            if self._backoff.tries > _FULL_HEAPS:
+                self.board.reset()  # a heap in pieces does not mend itself; the journal remembers
+        except (InstarError, OSError, ValueError) as error:
             self.emit("error", message=str(error) or repr(error))
             wait = self.settings.update_poll_interval
         else:

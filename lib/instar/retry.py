@@ -44,6 +44,7 @@ async def sleep(seconds, beat, wake=None):
     wake: an asyncio.Event that ends the sleep early; it is cleared then.
     """
     left = int(seconds * 1000)
+    await asyncio.sleep_ms(0)  # even a sleep of nothing lets the others go on
     while left > 0 and not (wake and wake.is_set()):
         beat()
         await asyncio.sleep_ms(min(left, _SLICE_MS))

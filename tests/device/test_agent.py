@@ -4,6 +4,7 @@ import os
 
 from instar.agent import Agent
 from instar.errors import Rejected, Transient, Unauthorised
+from instar.retry import Backoff
 from instar.settings import Settings
 from instar.store import Store
 
@@ -202,6 +203,15 @@ async def test_an_inventory_that_no_server_takes_does_not_stop_the_polls():
     await run(agent, lambda a: "idle" in names(a))
     assert server.calls == ["authorise", "next"]
     assert "expected a number" in agent.events[1]["message"]
+
+
+async def test_a_heap_that_stays_full_ends_in_a_reset():
+    agent = make(Server(work=[MemoryError("allocating 4096 bytes")]))
+    agent._backoff = Backoff(0, 0)
+    errors = []
+    agent.board.reset = lambda: errors.append(names(agent).count("error"))
+    await run(agent, lambda a: errors)
+    assert errors[0] == 4
 
 
 async def test_an_event_callback_that_fails_is_not_the_agents_end():
