@@ -98,7 +98,7 @@ def test_an_application_that_hangs_is_ended_by_the_watchdog(lab):
 
 
 def test_an_application_that_is_not_well_is_not_kept(lab):
-    lab.flash(settings={"proof_timeout": 3})
+    lab.flash(settings={"proof_timeout": 6})
     lab.meet()
     bad = image("release-2", app="async def run(agent):\n    pass\n\ndef healthy():\n    pass\n")
     # The limit is the new software's own setting, which lies on the file system: the same file.
@@ -108,7 +108,7 @@ def test_an_application_that_is_not_well_is_not_kept(lab):
     assert statuses[:3] == ROLLED_BACK[:3] and statuses[-1] == "failure"
     assert "success" not in statuses
     log = rolls_back(lab, deployment, statuses)
-    assert "not proven within 3 s: the application's health check does not pass" in log
+    assert "not proven within 6 s: the application's health check does not pass" in log
 
 
 def test_an_image_that_cannot_reach_the_server_is_not_kept(lab):
