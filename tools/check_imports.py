@@ -14,7 +14,16 @@ LIB = Path(__file__).resolve().parents[1] / "lib" / "instar"
 
 ALLOWED = {
     "agent": {"update", "servers", "settings", "clock", "outbox"},
-    "update": {"servers", "installers", "artifact", "courier", "journal", "proof", "provides"},
+    "update": {
+        "servers",
+        "installers",
+        "artifact",
+        "courier",
+        "journal",
+        "proof",
+        "provides",
+        "states",
+    },
     "proof": {"courier"},
     "journal": {"store"},
     "provides": {"store"},

@@ -1,4 +1,4 @@
-# The update's state machine: one table of transitions; the journal is saved before a state acts.
+# The update's state machine over states.py's table; the journal is saved before a state acts.
 #
 #   updater = Updater(host, server)
 #   updater.restore()                   # at every start: what did an earlier one leave?
@@ -6,8 +6,8 @@
 #   await updater.start(deployment)     # a new one
 #
 # host offers: board, settings, clock, emit(event, **info), beat(), online(), healthy().
-# The states are those of Mender's update modules. The verdict in the journal is an intent: success
-# holds only if the installed software is what runs.
+# The verdict in the journal is an intent: success holds only if the installed software is what
+# runs.
 # SPDX-License-Identifier: MIT
 
 from micropython import const
@@ -20,31 +20,7 @@ from .installers.base import Installer
 from .journal import Journal
 from .proof import Proof
 from .provides import Provides, merged
-
-# state: (next if it worked, next if it failed)
-TABLE = {
-    "download": ("install", "cleanup"),
-    "install": ("reboot", "rollback"),
-    "reboot": ("verify_reboot", "rollback"),
-    "verify_reboot": ("commit", "rollback"),
-    "commit": ("cleanup", "rollback"),
-    "rollback": ("rollback_reboot", "failure"),
-    "rollback_reboot": ("verify_rollback", "failure"),
-    "verify_rollback": ("failure", "rollback_reboot"),
-    "failure": ("cleanup", "cleanup"),
-    "cleanup": ("report", "report"),
-    "report": (None, None),
-}
-
-# Where a start goes on that finds this state in the journal. An install that was cut may have
-# switched slots already; the reboots are what led to this start. The others are done again.
-# A download left nothing active: it is not taken up, the server offers the deployment again.
-RESTART = {
-    "install": "rollback",
-    "reboot": "verify_reboot",
-    "rollback_reboot": "verify_rollback",
-}
-TRIAL = ("reboot", "verify_reboot", "commit")
+from .states import RESTART, TABLE, TRIAL
 
 _MAX_STARTS = const(3)
 
@@ -302,7 +278,7 @@ class Updater:
         if journal.verdict == "failure":
             await self._courier.deliver(self._server.send_log, journal.id, journal.log)
         journal.close()
-        if self._installer.on_trial():
+        if any(installer.on_trial() for installer in self._trials):
             self._host.board.reset()  # what failed and still runs: the boot loader goes back
 
     async def settle(self):

@@ -1,6 +1,7 @@
 # The firmware installer on a simulated ESP32: what lies in the slots and in otadata afterwards.
 import asyncio
 import os
+import sys
 
 import esp_chip
 from esp_chip import SLOT, Chip, entry, image
@@ -292,3 +293,15 @@ def test_other_tasks_go_on_during_the_read_back():
 
     asyncio.run(main())
     chip.done()
+
+
+def test_a_board_without_ota_slots_says_so_and_nothing_else_stops():
+    import simchip
+
+    from instar.installers import INSTALLERS, able
+
+    with simchip.Chip(simchip.FACTORY_ONLY) as chip:
+        chip.run("factory")
+        sys.modules["esp32"] = simchip.esp32
+        assert "OTA" in refused(Rejected, Firmware, Board())
+        assert able(INSTALLERS, Board()) == []

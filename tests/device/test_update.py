@@ -580,3 +580,22 @@ def test_the_limit_of_the_proof_counts_from_the_update_not_from_the_start():
     updater._proof._began -= 60000
     asyncio.run(updater.start(Deployment()))
     assert world.statuses[-1] == "success", world.logs
+
+
+def test_what_was_reported_as_failed_is_not_kept():
+    # New software on trial that has no installer for what brought it: reported, then reset.
+    world = World()
+    world.offered = False
+    job = {"id": "d1", "type": "unheard-of", "state": "reboot", "installed": "new"}
+    job.update({"saves": 5, "starts": 0, "log": [], "verdict": None})
+    world.store.put_json("update", job)
+    world.installer = Installer
+    world.boot = world.running = "new"
+    updater = start_board(world)
+    world.pending = True
+    try:
+        asyncio.run(updater.run())
+    except Restart:
+        assert world.statuses == ["failure"]
+        return
+    raise AssertionError("the new software went on")

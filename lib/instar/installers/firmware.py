@@ -48,6 +48,8 @@ class Firmware(Installer):
         super().__init__(board, installed)
         self._slot = None
         self._running = Partition(Partition.RUNNING)  # pyright: ignore[reportArgumentType]
+        self._other()  # a board without two slots has no such installer
+        otadata.state()
 
     def running(self):
         """Identity of the image that runs now: `label:digest`."""
