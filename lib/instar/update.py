@@ -29,13 +29,13 @@ class Updater:
     """Joins one server and the installers, and owns the journal and the stored provides."""
 
     def __init__(self, host, server, installers=None):
-        """installers: payload type -> callable(board, identity of what was installed or None)."""
+        """installers: as INSTALLERS in installers/__init__.py."""
         self._host = host
         self._server = server
         self._installers = INSTALLERS if installers is None else installers
         # Made early: what installers import lives long, and lies well below what comes and goes.
-        self._trials = able(self._installers, host.board)
         settings = host.settings
+        self._trials = able(self._installers, host.board, settings)
         self._journal = Journal(settings.store, host.clock)
         self._provides = Provides(settings.store, settings.artifact_name)
         self._courier = Courier(host, server, self.note)
@@ -93,9 +93,7 @@ class Updater:
 
     def _restart_state(self, journal):
         try:
-            self._installer = make(
-                self._installers, self._host.board, journal.type, journal.installed
-            )
+            self._installer = self._make(journal.type, journal.installed)
         except Rejected as error:
             self._fail(str(error))  # the software that wrote the journal had more than this one
             return "cleanup"
@@ -219,9 +217,14 @@ class Updater:
 
     def _accept(self, header):
         header.check(self.provides())
-        self._installer = make(self._installers, self._host.board, header.payload_type)
+        self._installer = self._make(header.payload_type)
+        self._installer.begin(header)
         self._journal.type = header.payload_type
         self.note("info", f"Artifact {header.artifact_name}, payload type {header.payload_type}")
+
+    def _make(self, kind, installed=None):
+        host = self._host
+        return make(self._installers, host.board, kind, installed, host.settings)
 
     def _open_file(self, name, size):
         return self._installer.download(name, size)
@@ -282,13 +285,16 @@ class Updater:
             self._host.board.reset()  # what failed and still runs: the boot loader goes back
 
     async def settle(self):
-        """No update is open and the server was reached. What runs on trial nevertheless, installed
-        by somebody else, is kept if the application is well, and reset otherwise."""
+        """No update is open and the server was reached. What runs on trial nevertheless goes back,
+        unless others may have installed it and it is well."""
         for installer in () if self.active else self._trials:
             if installer.on_trial():
                 try:
+                    if not installer.adopts:
+                        await installer.rollback()
+                        raise Broken("on trial without an update")
                     await self._proof.health()
                     await installer.commit()
-                except Exception as error:  # of the application
+                except Exception as error:  # of the application, too
                     self.note("error", f"not kept: {error!r}")
                     self._host.board.reset()

@@ -291,7 +291,7 @@ def test_a_crash_on_trial_is_in_the_log_and_resets():
     class Installer:
         needs_reboot = supports_rollback = True
 
-        def __init__(self, board, installed):
+        def __init__(self, board, installed, settings):
             pass
 
         def running(self):

@@ -6,6 +6,7 @@ import sys
 
 import instar.artifact.reader
 from instar.errors import Aborted, Broken, Rejected, Transient
+from instar.installers.base import Installer as Base
 from instar.store import Store
 from instar.update import Updater
 
@@ -53,15 +54,13 @@ class Board:
         return "HARD_RESET"
 
 
-class Installer:
+class Installer(Base):
     """Two slots with the boot loader's rule: a trial that was not confirmed is over at a reset."""
 
     world = None
     needs_reboot = True
     supports_rollback = True
-
-    def __init__(self, board, installed):
-        self.new = installed
+    adopts = True
 
     def running(self):
         return self.world.running

@@ -1,20 +1,27 @@
 # What every installer is: the states of Mender's update modules, each doing nothing.
 #
-# An installer for a payload type of your own extends this and says what differs.
+# An installer for a payload type of your own extends this and says what differs. As it stands it
+# is the installer of an Artifact without a payload, which changes what the board provides.
 # SPDX-License-Identifier: MIT
 
 from ..errors import Rejected
 
 
 class Installer:
-    """board: the board's own module; installed: what an earlier start got from installed()."""
+    """board: the board's own module; installed: what an earlier start got from installed();
+    settings: the board's Settings, None in some tests."""
 
     needs_reboot = False  # reboot() and verify_reboot() are part of the way
     supports_rollback = False  # what ran before can be brought back
+    adopts = False  # what is on trial without an update of ours is kept if it is well
 
-    def __init__(self, board, installed=None):
+    def __init__(self, board, installed=None, settings=None):
         self._board = board
         self._installed = installed
+        self._settings = settings
+
+    def begin(self, header):
+        """The Artifact's verified Header, before its files. May raise Rejected."""
 
     def download(self, name, size):
         """For each file: a sink with write(view), and close() once its checksum was right.
@@ -29,6 +36,7 @@ class Installer:
 
     def running(self):
         """Identity of what runs now, read from the thing itself, not from a record."""
+        return None
 
     async def install(self):
         """Make it active."""

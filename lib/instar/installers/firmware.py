@@ -39,13 +39,14 @@ class Firmware(Installer):
 
     needs_reboot = True
     supports_rollback = True
+    adopts = True  # images are flashed and tried by other tools, too
 
-    def __init__(self, board, installed=None):
+    def __init__(self, board, installed=None, settings=None):
         """installed: the identity that an earlier boot got from installed(), or None."""
         from esp32 import Partition
 
         self._partition = Partition
-        super().__init__(board, installed)
+        super().__init__(board, installed, settings)
         self._slot = None
         self._running = Partition(Partition.RUNNING)  # pyright: ignore[reportArgumentType]
         self._other()  # a board without two slots has no such installer
