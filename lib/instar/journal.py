@@ -21,6 +21,7 @@ _EMPTY = {
     "verdict": None,  # success, failure or aborted: an intent until it was reported
     "installed": None,  # identity of the software that was installed
     "provides": None,  # what the board provides once that software is committed
+    "inconsistent": False,  # what was installed could not be taken back
     "tries": 0,  # downloads of this deployment that a restart ended
     "starts": 0,  # starts of the board since the download was complete
     "saves": 0,
@@ -37,6 +38,7 @@ class Journal:
     verdict: str | None
     installed: str | None
     provides: dict | None
+    inconsistent: bool
     tries: int
     starts: int
     saves: int

@@ -30,6 +30,16 @@ def _words(value):
     return isinstance(value, dict) and all(_text(k) and _text(value[k]) for k in value)
 
 
+def _folders(value):
+    return _names(value) and all(_folder(item) for item in value)
+
+
+def _folder(path):
+    return path == "/" or (
+        path[0] == "/" and all(part not in ("", ".", "..") for part in path[1:].split("/"))
+    )
+
+
 def _url(value):
     return _text(value) and (not value or value.startswith(("https://", "http://")))
 
@@ -56,6 +66,10 @@ _TABLE = {
     "ca": ([], _names, "a list of paths of DER certificates"),
     "client_cert": ("", _text, "the path of a DER certificate"),
     "client_key": ("", _text, "the path of a DER key"),
+    "artifact_verify_keys": ([], _names, "a list of paths of public keys"),
+    "downgrade_key": ("", _text, "a provides key whose version must not go down, or empty"),
+    "ignore_scripts": (False, _flag, "true or false"),
+    "file_roots": (["/data"], _folders, "a list of absolute folders, without . or .."),
     "allow_plain_http": (False, _flag, "true or false"),
     "update_poll_interval": (1800, _between(1, _YEAR), "1 to 31536000 seconds"),
     "inventory_poll_interval": (28800, _between(1, _YEAR), "1 to 31536000 seconds"),

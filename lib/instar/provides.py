@@ -8,6 +8,7 @@
 from .errors import Broken
 
 _RECORD = "provides"
+_INCONSISTENT = "_INCONSISTENT"
 
 
 class Provides:
@@ -28,6 +29,13 @@ class Provides:
     def put(self, provides):
         """Store what the committed software provides; durable when this returns."""
         self._store.put_json(_RECORD, provides)
+
+    def spoil(self):
+        """A rollback failed: the name says, as Mender's does, that nobody knows what runs."""
+        provides = self.get()
+        if not provides["artifact_name"].endswith(_INCONSISTENT):
+            provides["artifact_name"] += _INCONSISTENT
+            self.put(provides)
 
 
 def merged(stored, header):

@@ -49,6 +49,10 @@ class Settings:
         """The CAs as a list of DER bytes."""
         return [_der(path) for path in self.ca]
 
+    def verify_keys(self):
+        """The public keys for Artifacts as a list of bytes, PEM or DER; none: unsigned will do."""
+        return [_file(path) for path in self.artifact_verify_keys]
+
     def client_certificate(self):
         """(certificate, key) in DER for mutual TLS, or (None, None)."""
         if not self.client_cert:

@@ -25,3 +25,4 @@ RESTART = {
     "rollback_reboot": "verify_rollback",
 }
 TRIAL = ("reboot", "verify_reboot", "commit")
+BACK = ("rollback", "rollback_reboot", "verify_rollback")

@@ -19,8 +19,8 @@ from .installers import INSTALLERS, able, make
 from .installers.base import Installer
 from .journal import Journal
 from .proof import Proof
-from .provides import Provides, merged
-from .states import RESTART, TABLE, TRIAL
+from .provides import Provides
+from .states import BACK, RESTART, TABLE, TRIAL
 
 _MAX_STARTS = const(3)
 
@@ -154,8 +154,13 @@ class Updater:
             self._journal.verdict = "failure"
 
     def _after(self, state, worked):
+        journal = self._journal
+        if state in BACK:
+            journal.inconsistent = not worked
         following = TABLE[state][0 if worked else 1]
         while following and not self._needed(following):
+            if following == "rollback" and journal.type:
+                journal.inconsistent = True
             following = TABLE[following][0]
         return following
 
@@ -198,36 +203,26 @@ class Updater:
             raise Rejected(f"the board restarted {self._journal.tries} times while downloading")
         await self._courier.tell(self._journal.id, "downloading")
         try:
-            await self._read_artifact()
+            await self._take_in()
         finally:
             memory.forget("instar.artifact")
+            memory.forget("instar.intake")
             memory.restore()
         self._journal.installed = self._installer.installed()
-
-    async def _read_artifact(self):
-        from .artifact.reader import Reader
-
-        reader = Reader(self._accept, self._open_file)
-        try:
-            await self._courier.fetch(self._deployment, reader)
-            reader.finish()
-        finally:
-            reader.close()
-        self._journal.provides = merged(self.provides(), reader.header)
-
-    def _accept(self, header):
-        header.check(self.provides())
-        self._installer = self._make(header.payload_type)
-        self._installer.begin(header)
-        self._journal.type = header.payload_type
-        self.note("info", f"Artifact {header.artifact_name}, payload type {header.payload_type}")
 
     def _make(self, kind, installed=None):
         host = self._host
         return make(self._installers, host.board, kind, installed, host.settings)
 
-    def _open_file(self, name, size):
-        return self._installer.download(name, size)
+    async def _take_in(self):
+        from .intake import Intake
+
+        intake = Intake(self._host.settings, self.provides(), self._make, self.note)
+        try:
+            self._journal.provides = await intake.fetch(self._courier, self._deployment)
+        finally:
+            self._installer = intake.installer or self._installer
+            self._journal.type = intake.kind
 
     async def _install(self):
         await self._courier.tell(self._journal.id, "installing")
@@ -276,6 +271,8 @@ class Updater:
         journal = self._journal
         if journal.verdict == "success":
             self._provides.put(journal.provides)
+        elif journal.inconsistent:
+            self._provides.spoil()
         if journal.verdict != "aborted":
             await self._courier.deliver(self._courier.report, journal.id, journal.verdict)
         if journal.verdict == "failure":

@@ -173,7 +173,7 @@ class Header:
 class Reader:
     header = Header()
 
-    def __init__(self, on_header, open_file):
+    def __init__(self, on_header, open_file, verify, ignore_scripts):
         self.on_header = on_header
 
     def feed(self, view):
@@ -200,6 +200,11 @@ class Settings:
     report_timeout = 1
     artifact_name = "unknown"
     device_type = "esp32"
+    ignore_scripts = False
+    downgrade_key = ""
+
+    def verify_keys(self):
+        return []
 
 
 class Clock:
@@ -341,7 +346,8 @@ def check(rows, installer=Installer):
         good = statuses.endswith("success")
         assert world.running == ("new" if good else "old"), plan
         name = world.store.get_json("provides")["artifact_name"]
-        assert name == ("v2" if good else "v1"), plan
+        spoilt = any(isinstance(error, Exception) for error in plan.get("rollback", ()))
+        assert name == ("v2" if good else "v1_INCONSISTENT" if spoilt else "v1"), plan
         assert len(world.logs) == (1 if statuses.endswith("failure") else 0), plan
         for name in os.listdir(world.root):
             os.remove(f"{world.root}/{name}")
@@ -477,6 +483,62 @@ def test_without_reboot_and_rollback():
         ),
     )
     check(rows, InPlace)
+
+
+def name_after(world):
+    return world.store.get_json("provides")["artifact_name"]
+
+
+def test_what_cannot_be_taken_back_is_called_inconsistent():
+    """Mender's suffix, once, and no other provides of an Artifact that failed."""
+    world = life(faults({"install": [Broken("x")]}), InPlace)
+    assert world.statuses[-1] == "failure"
+    stored = world.store.get_json("provides")
+    assert stored == {"artifact_name": "v1_INCONSISTENT", "old.key": "1"}
+    world.offered = True
+    world.states, world.statuses, world.faults = [], [], {"install": [Broken("x")]}
+    assert name_after(life(world, InPlace)) == "v1_INCONSISTENT"
+    world.offered = True
+    world.states, world.statuses, world.faults = [], [], {}
+    assert name_after(life(world, InPlace)) == "v2"
+
+
+def test_a_rollback_that_works_at_the_second_try_leaves_nothing_inconsistent():
+    world = life(faults({"install": [Broken("x")], "verify_rollback": [Broken("y")]}))
+    assert name_after(world) == "v1" and world.running == "old"
+    world = life(
+        faults({"install": [Broken("x")], "rollback_reboot": [], "rollback": [OSError(5)]})
+    )
+    assert name_after(world) == "v1_INCONSISTENT"
+
+
+def test_an_artifact_without_a_payload_changes_what_is_provided():
+    world = World()
+    Header.payload_type = None
+    life(world)
+    assert world.states == "download install commit cleanup report".split()
+    assert world.statuses == "downloading installing installing success".split()
+    assert world.store.get_json("provides") == {"artifact_name": "v2", "new.key": "2"}
+    assert world.running == "old"
+
+
+def test_an_artifact_without_a_payload_that_is_not_proven_spoils_nothing():
+    Header.payload_type = None
+    world = life(World(health=ValueError("sick")))
+    assert world.statuses[-1] == "failure"
+    assert name_after(world) == "v1"
+
+
+def test_older_software_is_refused_where_the_settings_say_so():
+    Settings.downgrade_key = "new.key"
+    for has, result in (("1.9", "success"), ("2.0", "success"), ("2.0.1", "failure")):
+        world = World()
+        world.store.put_json("provides", {"artifact_name": "v1", "new.key": has})
+        life(world)
+        assert world.statuses[-1] == result, has
+        if result == "failure":
+            assert "expected new.key 2.0.1 or newer, got 2" in world.logs[0][-1]
+            assert world.states == ["download", "cleanup", "report"]
 
 
 def test_a_proof_that_never_comes_rolls_back():

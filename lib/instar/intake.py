@@ -1,0 +1,65 @@
+# An Artifact on its way from the server into an installer, and what is checked before its payload.
+#
+#   intake = Intake(settings, provides, make, note)
+#   provides = await intake.fetch(courier, deployment)      # what the board provides with it
+#   intake.installer                                        # holds the payload, not yet active
+#
+# Needed during a download only: update.py unloads this module after use.
+# SPDX-License-Identifier: MIT
+
+from .provides import merged
+
+
+class Intake:
+    """provides: the board's, {key: value}. make(kind): the installer for a payload type, or
+    Rejected. note(level, text) takes lines for the deployment's log."""
+
+    def __init__(self, settings, provides, make, note):
+        self._settings = settings
+        self._provides = provides
+        self._make = make
+        self._note = note
+        self.installer = None
+        self.kind = None
+
+    async def fetch(self, courier, deployment):
+        """Take in the whole Artifact; the provides after it. Raises what courier.fetch and the
+        installer raise, Rejected for an Artifact that is not for this board."""
+        from .artifact.reader import Reader
+
+        settings = self._settings
+        reader = Reader(
+            self._accept,
+            self._open_file,
+            verify=self._verifier(),
+            ignore_scripts=settings.ignore_scripts,
+        )
+        try:
+            await courier.fetch(deployment, reader)
+            reader.finish()
+        finally:
+            reader.close()
+        return merged(self._provides, reader.header)
+
+    def _verifier(self):
+        keys = self._settings.verify_keys()
+        if not keys:
+            return None
+        from .artifact.signature import Verifier
+
+        return Verifier(keys)
+
+    def _accept(self, header):
+        header.check(self._provides)
+        key = self._settings.downgrade_key
+        if key:
+            from .versions import check_not_older
+
+            check_not_older(key, self._provides.get(key), header.provides.get(key))
+        self.kind = header.payload_type
+        self.installer = self._make(self.kind)
+        self.installer.begin(header)
+        self._note("info", f"Artifact {header.artifact_name}, payload type {self.kind}")
+
+    def _open_file(self, name, size):
+        return self.installer.download(name, size)
