@@ -1,6 +1,7 @@
 # The firmware's program: the agent, with the application beside it.
 #
-# The application is the module `app`: `async def run(agent)` and, if it has one, `healthy()`.
+# The application is the module `app`: `async def run(agent)` and, if it has one, `healthy()`. Its
+# own payload types, if it has any, are `INSTALLERS` in a module `payloads` beside it.
 # A board never stays in an exception: new software on trial is reset and so goes back; proven
 # software whose application fails keeps its agent, so that a mended application can arrive.
 # SPDX-License-Identifier: MIT
@@ -25,8 +26,21 @@ def console(event):
     print("@instar", json.dumps(event))
 
 
+def own_payload_types():
+    """(payload type -> installer, what went wrong or None): known before the agent takes up an
+    update, so in a module of their own, which the application needs not have."""
+    try:
+        import payloads  # pyright: ignore[reportMissingImports]
+
+        return payloads.INSTALLERS, None
+    except (Exception, SystemExit) as error:
+        missing = isinstance(error, ImportError) and str(error) == "no module named 'payloads'"
+        return {}, None if missing else error
+
+
 def make_agent():
     from instar.agent import Agent
+    from instar.installers import INSTALLERS
     from instar.settings import Settings
     from instar.store import Store
 
@@ -34,7 +48,11 @@ def make_agent():
     board = Board(settings.wifi_ssid, settings.wifi_password)
     if settings.watchdog:
         board.watchdog(settings.watchdog * 1000)
-    return Agent(settings, board, on_event=console)
+    own, error = own_payload_types()
+    agent = Agent(settings, board, installers={**INSTALLERS, **own}, on_event=console)
+    if error:
+        agent.crashed(error)
+    return agent
 
 
 async def run_app(agent):

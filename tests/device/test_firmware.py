@@ -299,9 +299,13 @@ def test_a_board_without_ota_slots_says_so_and_nothing_else_stops():
     import simchip
 
     from instar.installers import INSTALLERS, able
+    from instar.settings import Settings
+    from instar.store import Store
 
+    settings = Settings({})
     with simchip.Chip(simchip.FACTORY_ONLY) as chip:
         chip.run("factory")
         sys.modules["esp32"] = simchip.esp32
         assert "OTA" in refused(Rejected, Firmware, Board())
-        assert able(INSTALLERS, Board()) == []
+        settings.store = Store("/tmp/instar-able-" + os.urandom(6).hex())
+        assert able(INSTALLERS, Board(), settings) == []

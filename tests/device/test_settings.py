@@ -38,6 +38,11 @@ def test_wrong_values_name_what_was_expected_and_what_came():
         ({"update_poll_interval": 2.5}, "got 2.5"),
         ({"mender_url": "ftp://x"}, "expected an http(s) URL, got 'ftp://x'"),
         ({"ca": "/ca.der"}, "expected a list of paths"),
+        ({"artifact_verify_keys": "/k.pem"}, "expected a list of paths of public keys"),
+        ({"file_roots": ["data"]}, "expected a list of absolute folders"),
+        ({"file_roots": ["/data/../x"]}, "expected a list of absolute folders"),
+        ({"file_roots": ["/data/"]}, "expected a list of absolute folders"),
+        ({"file_roots": [""]}, "expected a list of absolute folders"),
         ({"ca": [1]}, "expected a list of paths"),
         ({"identity": {"mac": 5}}, "expected an object of strings"),
         ({"allow_plain_http": 1}, "expected true or false, got 1"),
@@ -93,3 +98,25 @@ def test_certificates_are_der_files():
     else:
         raise AssertionError("PEM was taken for DER")
     os.remove(path)
+
+
+def test_folders_for_files():
+    assert Settings({}).file_roots == ["/data"]
+    for roots in ([], ["/"], ["/data", "/www/static"]):
+        assert Settings({"file_roots": roots}).file_roots == roots
+
+
+def test_keys_for_artifacts_are_read_as_they_are():
+    path = f"/tmp/instar-key-{os.urandom(6).hex()}"
+    with open(path, "wb") as file:
+        file.write(b"-----BEGIN PUBLIC KEY-----\n")
+    assert Settings({"artifact_verify_keys": [path]}).verify_keys() == [
+        b"-----BEGIN PUBLIC KEY-----\n"
+    ]
+    os.remove(path)
+    try:
+        Settings({"artifact_verify_keys": [path]}).verify_keys()
+    except Rejected as error:
+        assert "is missing" in str(error)
+    else:
+        raise AssertionError("a key that is missing must stop the download")
