@@ -1,0 +1,272 @@
+# Files and folders as a payload brings them: what they may be called, and how they get onto the
+# flash. Nothing here knows where they belong; `root` is the caller's, and empty at the start.
+#
+#   sink = tree.Unpacker("/b", "update.tar")       # a tar's files and folders, below /b
+#   sink = tree.open_file("/b", "app/main.py", 120)        # one file; its folders are made
+#   sink.write(view) ...; sink.close()             # or sink.abandon()
+#   tree.digest("/b"); tree.exists("/b/app"); tree.remove("/b")
+#
+# Memory: a tar's header block and one buffer, however much comes. Names are not kept: what lies
+# below `root` already is what was named before. Limits: see the constants; LittleFS or POSIX.
+# SPDX-License-Identifier: MIT
+
+import binascii
+import errno
+import hashlib
+import os
+import struct
+
+from micropython import const
+
+from ..artifact.refusal import brief, refused
+from ..errors import Broken
+
+_MAX_PATH = const(128)  # bytes, below root
+_MAX_PART = const(64)  # bytes between two slashes
+_MAX_DEPTH = const(8)
+_MAX_COUNT = const(256)  # files and folders of one tar
+_CHUNK = const(1024)
+_FOLDER = const(0x4000)  # in a mode, as os.stat() gives it
+_ENOTDIR = const(20)  # MicroPython's errno does not name it
+
+
+def safe(name, what="path"):
+    """`name` as a relative path without a leading "./". Raises Rejected if it is not harmless.
+
+    Harmless: relative, no empty part, no "." or "..", no backslash, no control character, and
+    not too long (128 bytes, 64 a part, 8 parts), so that it fits LittleFS below any root.
+    """
+    if name[:1] == "/":
+        raise refused(what, "a relative path", brief(name))
+    if "\\" in name:
+        raise refused(what, "a path without a backslash", brief(name))
+    if any(letter < " " or "\x7f" <= letter <= "\x9f" for letter in name):
+        raise refused(what, "a path without control characters", brief(name))
+    path = name[2:] if name[:2] == "./" else name
+    if len(path.encode()) > _MAX_PATH:
+        raise refused(what, f"a path of at most {_MAX_PATH} bytes", brief(name))
+    parts = path.split("/")
+    if len(parts) > _MAX_DEPTH:
+        raise refused(what, f"a path of at most {_MAX_DEPTH} parts", brief(name))
+    for part in parts:
+        if not part:
+            raise refused(what, "a path without empty parts", brief(name))
+        if part in (".", ".."):
+            raise refused(what, f"a path without {part!r} in it", brief(name))
+        if len(part.encode()) > _MAX_PART:
+            raise refused(what, f"at most {_MAX_PART} bytes between slashes", brief(name))
+    return path
+
+
+def open_file(root, path, size, what="path"):
+    """A sink for the file `path` below the folder `root`: write(view), close(), abandon().
+
+    Folders on the way are made. Raises Rejected if the path is not safe(), is there already, or
+    `size` bytes do not fit. close() raises Rejected if not exactly `size` bytes came, Broken if
+    the flash does not hold them.
+    """
+    path = safe(path, what)
+    make_folders(root, path.rpartition("/")[0], what)
+    free = _free(root)
+    if size > free:
+        raise _too_large(what, path, size, free)
+    return _create(root, path, size, what)
+
+
+def make_folders(root, path="", what="path"):
+    """Make the folder `path` below `root`, all between and root itself; how many were missing.
+
+    root: its parent exists; "" is the file system's. Raises Rejected if one of them is a file.
+    """
+    made = 0
+    at = root
+    parts = path.split("/") if path else []
+    for part in ([""] if root else []) + parts:
+        at = f"{at}/{part}" if part else at
+        mode = _mode(at)
+        if mode is None:
+            os.mkdir(at)
+            made += 1
+        elif not mode & _FOLDER:
+            raise refused(what, "a name for a file or for a folder", f"{brief(at)} for both")
+    return made
+
+
+def exists(path):
+    """Whether there is a file or folder of that name."""
+    return _mode(path) is not None
+
+
+def is_folder(path):
+    return bool((_mode(path) or 0) & _FOLDER)
+
+
+def remove(path):
+    """Delete a file, or a folder with everything in it. What is missing is fine."""
+    mode = _mode(path)
+    if mode is None:
+        return
+    if mode & _FOLDER:
+        for name in os.listdir(path):
+            remove(f"{path}/{name}")
+        os.rmdir(path)
+    else:
+        os.remove(path)
+
+
+def digest(path):
+    """SHA-256 in hex of a file's content, or of all names and contents in a folder, in the order
+    of their names; None if there is nothing. Empty folders count, times do not."""
+    mode = _mode(path)
+    if mode is None:
+        return None
+    running = hashlib.sha256()
+    buffer = memoryview(bytearray(_CHUNK))
+    if mode & _FOLDER:
+        _digest_folder(path, running, buffer)
+    else:
+        _each_chunk(path, buffer, running.update)
+    return running.digest().hex()
+
+
+def _digest_folder(path, running, buffer):
+    # Kind, length and name before each entry, a size before content, an end after each folder:
+    # no two trees give the same bytes.
+    for name in sorted(os.listdir(path)):
+        below = f"{path}/{name}"
+        state = os.stat(below)
+        folder = state[0] & _FOLDER
+        raw = name.encode()
+        running.update(b"d" if folder else b"f")
+        running.update(struct.pack("<I", len(raw)))
+        running.update(raw)
+        if folder:
+            _digest_folder(below, running, buffer)
+        else:
+            running.update(struct.pack("<Q", state[6]))
+            _each_chunk(below, buffer, running.update)
+    running.update(b"e")
+
+
+def _each_chunk(path, buffer, take):
+    with open(path, "rb") as file:
+        while count := file.readinto(buffer):
+            take(buffer[:count])
+
+
+def _mode(path):
+    try:
+        return os.stat(path)[0]
+    except OSError as error:
+        if error.errno in (errno.ENOENT, _ENOTDIR):
+            return None
+        raise
+
+
+def _free(path):
+    state = os.statvfs(path)
+    return state[1] * state[4]
+
+
+def _too_large(what, path, size, free):
+    return refused(what, f"at most {free} bytes, which are free", f"{size} of {brief(path)}")
+
+
+def _create(root, path, size, what):
+    full = f"{root}/{path}"
+    if exists(full):
+        raise refused(what, "each name once", f"{brief(path)} again")
+    return _File(full, size, what)
+
+
+class _File:
+    """The sink for one file. LittleFS buffers what is written; the file counts once closed."""
+
+    def __init__(self, path, size, what):
+        self._path = path
+        self._left = size
+        self._what = what
+        self._crc = self._read = 0
+        self._file = open(path, "wb")
+
+    def write(self, view):
+        if len(view) > self._left:
+            raise refused(self._what, f"{self._left} more bytes of {self._path}", len(view))
+        self._left -= len(view)
+        self._crc = binascii.crc32(view, self._crc)
+        self._file.write(view)
+
+    def close(self):
+        self._file.close()
+        if self._left:
+            raise refused(self._what, f"{self._left} more bytes of {self._path}", "its end")
+        # LittleFS has no checksums over content, and flash wears out: read it back.
+        _each_chunk(self._path, memoryview(bytearray(_CHUNK)), self._add)
+        if self._read != self._crc:
+            raise Broken(f"{self._path}: the flash does not hold what was written to it")
+
+    def _add(self, view):
+        self._read = binascii.crc32(view, self._read)
+
+    def abandon(self):
+        """Close it as it is: a file must not be open while it is deleted."""
+        self._file.close()
+
+
+class Unpacker:
+    """The sink for a tar: its plain files and folders go below `root`, which is made.
+
+    what: how messages call the tar. write() and close() raise Rejected for anything that is not a
+    complete tar of at most 256 safe() names, each once, and Broken or OSError for the flash.
+    """
+
+    def __init__(self, root, what):
+        # Here, because the parser is in the heap during a download only.
+        from ..artifact import tar
+
+        make_folders(root)
+        self._tar = tar.Tar(self, what)
+        self._file_kind, self._folder_kind = tar.FILE, tar.DIRECTORY
+        self._root = root
+        self._what = what
+        self._free = _free(root)  # asked once: LittleFS walks all its blocks to answer
+        self._count = 0
+        self._file = None
+        self.write = self._tar.feed
+        self.close = self._tar.finish
+
+    def begin(self, name, size, kind):
+        """Tar's handler: a member begins."""
+        if kind == self._folder_kind:
+            name = name[:-1] if name[-1] == "/" else name
+            path = "" if name == "." else safe(name, self._what)
+            # One that is there already changes nothing, but counts, so that they come to an end.
+            self._add(make_folders(self._root, path, self._what) or 1)
+            return
+        if kind != self._file_kind:
+            raise refused(self._what, "plain files and folders", f"{brief(name)}, type {kind!r}")
+        path = safe(name, self._what)
+        parent = path.rpartition("/")[0]
+        self._add(make_folders(self._root, parent, self._what) + 1)
+        if size > self._free:
+            raise _too_large(self._what, path, size, self._free)
+        self._free -= size
+        self._file = _create(self._root, path, size, self._what)
+
+    def _add(self, count):
+        self._count += count
+        if self._count > _MAX_COUNT:
+            raise refused(self._what, f"at most {_MAX_COUNT} files and folders", "more")
+
+    def data(self, view):
+        self._file.write(view)  # pyright: ignore[reportOptionalMemberAccess]
+
+    def end(self):
+        if self._file:
+            self._file.close()
+            self._file = None
+
+    def abandon(self):
+        """Give up: closes what is open. What was unpacked stays."""
+        if self._file:
+            self._file.abandon()
