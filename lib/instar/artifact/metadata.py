@@ -60,9 +60,11 @@ def _payload_type(info, detail):
     stated = payloads[0].get("type", "")
     if stated is not None:
         _string(stated, "payload type")
-    repeated = detail.get("type", ())
+    if "type" not in detail:
+        raise refused("type-info", f"type {stated!r}", "none")
+    repeated = detail["type"]
     # mender-artifact before 4.3.1 writes "" for a rootfs-image: that means "as in header-info".
-    if repeated != stated and not (repeated == "" and stated is not None):
+    if repeated != stated and not (repeated == "" and stated == "rootfs-image"):
         raise refused("type-info", f"type {stated!r}", brief(repeated))
     return stated
 
