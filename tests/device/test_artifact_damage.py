@@ -76,7 +76,6 @@ def keep_modules():
 
 def random_chunks(data, seed):
     """`data` in views of 1 to 1500 bytes, many of them short."""
-    source = random.Random(seed) if hasattr(random, "Random") else random
     random.seed(seed)
     view = memoryview(data)
     at = 0

@@ -5,18 +5,21 @@
 
 import hashlib
 
+from micropython import const
+
 from .members import hex_digest
 from .refusal import brief, refused
 
 _HEX = b"0123456789abcdef"
 _NAME = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,_-"
 _PAYLOAD = "data/0000/"
+_MAX_FILES = const(128)  # in the payload; each takes a quarter of a KiB of heap until it is over
 
 
 class Manifest:
     """What `raw` (bytes of the member) lists.
 
-    sums: name -> SHA-256 as 64 hex digits; header: the name of the header's member;
+    header: the name of the header's member; sums: SHA-256 as 64 hex digits of that and of version;
     files: [(name, SHA-256)] of the payload, in the manifest's order; sha256: of `raw` itself.
 
     Raises Rejected if it is not exactly of the format, or lists what cannot be in an Artifact.
@@ -34,19 +37,26 @@ class Manifest:
             self._add(*_entry(line))
         if "version" not in self.sums or self.header is None:
             raise refused("manifest", "version and header.tar", brief(list(self.sums)))
+        # All names were here to find one that comes twice; from now on the list has the files.
+        self.sums = {name: self.sums[name] for name in ("version", self.header)}
 
     def _add(self, digest, name):
         if name in self.sums:
             raise refused("manifest", "each name once", f"{brief(name)} twice")
         self.sums[name] = digest
         if name.startswith(_PAYLOAD):
-            self.files.append((file_name(name[len(_PAYLOAD) :], "manifest"), digest))
+            self._add_file(file_name(name[len(_PAYLOAD) :], "manifest"), digest)
         elif name == "header.tar" or name.startswith("header.tar."):
             if self.header is not None:
                 raise refused("manifest", "one header", brief([self.header, name]))
             self.header = name
         elif name != "version":
             raise refused("manifest", f"version, header.tar or {_PAYLOAD}NAME", brief(name))
+
+    def _add_file(self, name, digest):
+        if len(self.files) == _MAX_FILES:
+            raise refused("manifest", f"at most {_MAX_FILES} files", "more")
+        self.files.append((name, digest))
 
 
 def file_name(name, what):
