@@ -1,29 +1,7 @@
-import hashlib
-
 from instar.crypto import p256
 from instar.crypto.keys import run
-from instar.errors import Broken
 
-# RFC 6979 A.2.5
 D = 0xC9AFA9D845BA75166B5C215767B1D6934E50C3DB36E89B127B8A622B120F6721
-POINT = (
-    0x60FED4BA255A9D31C961EB74C6356D68C049B8923B61FA6CE669622E60F29FB6,
-    0x7903FE1008B8BC99A41AE9E95628BC64F2F1B20C2D7E9F5177A3C294D4462299,
-)
-SIGNATURES = (  # message, k, r, s with SHA-256
-    (
-        b"sample",
-        0xA6E3C57DD01ABE90086538398355DD4C3B17AA873382B0F24D6129493D8AAD60,
-        0xEFD48B2AACB6A8FD1140DD9CD45E81D69D2C877B56AAF991C34D0EA84EAF3716,
-        0xF7CB1C942D657C41D436C7A1B6E29F65F3E900DBB9AFF4064DC4AB2F843ACDA8,
-    ),
-    (
-        b"test",
-        0xD16B6AE827F17175E040871A1C7EC3500192C4C92677336EC2537ACAEE0008E0,
-        0xF1ABB023518351CD71D881567B1EA663ED3EFCF6C5132B354F28D3B0B7D38367,
-        0x019F4113742A2B14BD25926B49C649155F267E60D3814B4C0CC84250E46F0083,
-    ),
-)
 
 # Multiples of the base point: k, x, y.
 MULTIPLES = (
@@ -51,57 +29,11 @@ MULTIPLES = (
 B = 0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B
 
 
-def steps(generator):
-    """(steps, value) of a generator."""
-    count = 0
-    while True:
-        try:
-            next(generator)
-        except StopIteration as stop:
-            return count, stop.value
-        count += 1
-
-
-def test_rfc_6979_public_point():
-    assert run(p256.public(D)) == POINT
-
-
-def test_rfc_6979_nonces_and_signatures():
-    for message, k, r, s in SIGNATURES:
-        digest = hashlib.sha256(message).digest()
-        assert next(p256.nonces(D, digest)) == k
-        assert run(p256.sign(D, digest)) == (r, s)
-
-
-def test_nonces_go_on_and_stay_in_range():
-    digest = hashlib.sha256(b"sample").digest()
-    candidates = p256.nonces(D, digest)
-    seen = [next(candidates) for _ in range(5)]
-    assert all(1 <= k < p256.N for k in seen)
-    assert len(set(seen)) == 5
-
-
-def test_a_digest_above_the_order_is_reduced():
-    high = b"\xff" * 32
-    low = ((1 << 256) - 1 - p256.N).to_bytes(32, "big")
-    assert next(p256.nonces(D, high)) == next(p256.nonces(D, low))
-    assert run(p256.sign(D, high)) == run(p256.sign(D, low))
-
-
-def test_a_digest_of_another_size_is_refused():
-    try:
-        run(p256.sign(D, b"\0" * 20))
-    except ValueError as error:
-        assert "expected a digest of 32 bytes, got 20" in str(error)
-    else:
-        raise AssertionError("signed 20 bytes")
-
-
 def test_multiples_of_the_base_point():
     for k, x, y in MULTIPLES:
-        assert run(p256.public(k)) == (x, y), k
+        assert run(p256.multiply_base(k)) == (x, y), k
         # n - k is the same point mirrored.
-        assert run(p256.public(p256.N - k)) == (x, p256.P - y), k
+        assert run(p256.multiply_base(p256.N - k)) == (x, p256.P - y), k
 
 
 def test_edges_of_the_scalar():
@@ -111,6 +43,7 @@ def test_edges_of_the_scalar():
     for j in range(256):
         x, y = run(p256.multiply_base(1 << j))
         assert (y * y - x * x * x + 3 * x - B) % p256.P == 0, j
+        assert p256.on_curve(x, y), j
 
 
 def test_the_comb_is_what_its_comment_says():
@@ -141,7 +74,7 @@ def test_addition_meets_its_special_cases():
     assert p256.to_affine(p256.add(scaled, base)) == MULTIPLES[2][1:]
     # The same, where the point that is added to is not in affine form.
     twice = p256.to_affine(scaled)
-    assert p256.to_affine(p256.add(scaled, twice)) == run(p256.public(4))
+    assert p256.to_affine(p256.add(scaled, twice)) == run(p256.multiply_base(4))
     assert p256.add(scaled, (twice[0], p256.P - twice[1])) == p256.INFINITY
 
 
@@ -152,49 +85,71 @@ def test_inversion():
         assert p256.invert(0, prime) == 0
 
 
-def test_steps_are_many_and_do_not_depend_on_the_secret():
-    digest = hashlib.sha256(b"sample").digest()
-    for d in (1, 2, D, p256.N - 1):
-        assert steps(p256.public(d))[0] == 64
-        assert steps(p256.sign(d, digest))[0] == 66
-
-
 def test_no_step_starts_from_infinity():
     starts = []
     add = p256.add
     p256.add = lambda point, affine: (starts.append(point[2]), add(point, affine))[1]
     for k in (1, 2, 1 << 128, p256.N - 1):
-        run(p256.public(k))
+        run(p256.multiply_base(k))
     assert len(starts) == 4 * 64
     assert 0 not in starts
 
 
-def test_a_step_leaves_little_garbage():
-    import gc
-
-    generator = p256.sign(D, hashlib.sha256(b"sample").digest())
-    next(generator)
-    gc.collect()
-    gc.disable()
-    for _ in range(60):
-        before = gc.mem_alloc()
-        next(generator)
-        assert gc.mem_alloc() - before < 12000
+def affine(generator):
+    """The affine point that a generator of a Jacobian one comes to."""
+    return p256.to_affine(run(generator))
 
 
-def test_generate_takes_what_is_in_range_and_draws_again_otherwise():
-    order = p256.N.to_bytes(32, "big")
-    draws = [b"\0" * 32, b"\xff" * 32, order, (p256.N - 1).to_bytes(32, "big"), b"\0" * 31 + b"\1"]
-    assert p256.generate(lambda n: draws.pop(0)[:n]) == p256.N - 1
-    assert p256.generate(lambda n: draws.pop(0)[:n]) == 1
-    assert draws == []
+def test_what_is_on_the_curve():
+    x, y = MULTIPLES[1][1:]
+    assert p256.on_curve(x, y) and p256.on_curve(x, p256.P - y)
+    for bad in (
+        (x, y ^ 1),
+        (x + 1, y),
+        (0, 0),
+        (x + p256.P, y),
+        (x, y + p256.P),
+        (x, -y),
+        (x - p256.P, y),
+    ):
+        assert not p256.on_curve(*bad), bad
 
 
-def test_generate_gives_up_on_a_dead_random_source():
-    for byte in (b"\0", b"\xff"):
-        try:
-            d = p256.generate(lambda n, byte=byte: byte * n)
-        except Broken as error:
-            assert "expected a number in [1, n-1]" in str(error)
-        else:
-            raise AssertionError(f"made {d} of no randomness")
+def test_a_sum_of_two_multiples_is_what_its_parts_are():
+    large = (1 << 256) - 1
+    for q, u, v in (
+        (D, 1, 1),
+        (D, 0, 1),
+        (D, 1, 0),
+        (D, 0, D),
+        (D, D, 0),
+        (D, p256.N - 1, p256.N - 2),
+        (D, large, large),
+        (3, 0x10000000000000001, 0xF0F0),
+        (1, 5, 6),  # the point is G
+        (p256.N - 1, 6, 5),  # the point is -G
+        (2, 1 << 64, 1 << 192),
+        (1 << 64, 1, 1),  # the point is an entry of the comb
+        (D, 1 << 255, 16),
+    ):
+        point = run(p256.multiply_base(q))
+        expected = run(p256.multiply_base((u + v * q) % p256.N))
+        assert affine(p256.multiply_sum(u, v, point)) == expected, (q, u, v)
+
+
+def test_a_sum_that_comes_to_infinity():
+    for q in (1, 2, 15, D, p256.N - 1):
+        point = run(p256.multiply_base(q))
+        for u, v in ((0, 0), (q, p256.N - 1), (p256.N, p256.N), (p256.N - q * 5 % p256.N, 5)):
+            assert run(p256.multiply_sum(u, v, point))[2] == 0, (q, u, v)
+
+
+def test_a_sum_passes_through_infinity_and_equal_points():
+    # In mid-course: 16 * Q + (-16 * Q) by digits is 0, then a last digit; and each partial sum of
+    # equal halves is a doubling in disguise.
+    minus = run(p256.multiply_base(p256.N - 1))
+    assert affine(p256.multiply_sum(3, 2, minus)) == MULTIPLES[0][1:]
+    assert affine(p256.multiply_sum(32, 31, minus)) == MULTIPLES[0][1:]
+    for u in range(18):
+        expected = run(p256.multiply_base(2 * u))
+        assert affine(p256.multiply_sum(u, u, MULTIPLES[0][1:])) == expected, u

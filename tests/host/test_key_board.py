@@ -42,10 +42,10 @@ for message in messages:
 
 PUBLIC_POINTS = """
 import json, sys
-from instar.crypto import p256
+from instar.crypto import ecdsa
 from instar.crypto.keys import run
 for d in json.load(sys.stdin):
-    print("%x %x" % run(p256.public(int(d, 16))))
+    print("%x %x" % run(ecdsa.public(int(d, 16))))
 """
 
 

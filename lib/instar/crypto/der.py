@@ -23,7 +23,7 @@ OCTET_STRING = const(0x04)
 SEQUENCE = const(0x30)
 _BIT_STRING = const(0x03)
 _NULL = const(0x05)
-_OID = const(0x06)
+OID = const(0x06)
 _CONTEXT = const(0xA0)
 
 _NAMES = {2: "INTEGER", 3: "BIT STRING", 4: "OCTET STRING", 5: "NULL", 6: "OID", 48: "SEQUENCE"}
@@ -118,7 +118,7 @@ class Reader:
 
     def oid(self):
         """The next OBJECT IDENTIFIER, still encoded, as bytes (see `dotted`)."""
-        return bytes(self.element(_OID))
+        return bytes(self.element(OID))
 
     def null(self):
         """The next NULL."""
@@ -194,7 +194,7 @@ def bit_string(data):
 
 def oid(encoded):
     """An OBJECT IDENTIFIER from its encoded contents."""
-    return _element(_OID, encoded)
+    return _element(OID, encoded)
 
 
 def null():

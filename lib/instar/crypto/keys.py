@@ -17,7 +17,7 @@ import hashlib
 from micropython import const
 
 from ..errors import Rejected
-from . import der, p256, rsa
+from . import der, ecdsa, oids, rsa
 
 _MAX_KEY = const(8192)  # an RSA-4096 key in PEM has 3272 bytes
 
@@ -27,10 +27,6 @@ _PARAMETERS = const(0xA0)
 _PUBLIC = const(0xA1)
 _ATTRIBUTES = const(0xA0)
 _PKCS8_PUBLIC = const(0x81)
-
-_OID_EC = b"\x2a\x86\x48\xce\x3d\x02\x01"  # 1.2.840.10045.2.1, RFC 5480
-_OID_P256 = b"\x2a\x86\x48\xce\x3d\x03\x01\x07"  # 1.2.840.10045.3.1.7, RFC 5480
-_OID_RSA = b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01"  # 1.2.840.113549.1.1.1, RFC 8017
 
 
 def run(generator):
@@ -53,26 +49,26 @@ class P256Key:
 
     def sign(self, message):
         """Generator -> ECDSA of the message's SHA-256, as DER of SEQUENCE {r, s}: 8..72 bytes."""
-        r, s = yield from p256.sign(self._d, hashlib.sha256(message).digest())
+        r, s = yield from ecdsa.sign(self._d, hashlib.sha256(message).digest())
         return der.sequence(der.integer(r), der.integer(s))
 
     def public_pem(self):
         """Generator -> the public key as SubjectPublicKeyInfo PEM (str). RFC 5480."""
         x, y = yield from self.public_point()
-        algorithm = der.sequence(der.oid(_OID_EC), der.oid(_OID_P256))
+        algorithm = der.sequence(der.oid(oids.EC), der.oid(oids.P256))
         point = b"\4" + x.to_bytes(32, "big") + y.to_bytes(32, "big")
         return _public_pem(algorithm, point)
 
     def public_point(self):
         """Generator -> (x, y), computed once."""
         if not self._point:
-            self._point = yield from p256.public(self._d)
+            self._point = yield from ecdsa.public(self._d)
         return self._point
 
     def to_der(self):
         """The private key as SEC1 DER (RFC 5915), without its optional public half: 51 bytes."""
         secret = der.octet_string(self._d.to_bytes(32, "big"))
-        return der.sequence(der.integer(1), secret, der.context(0, der.oid(_OID_P256)))
+        return der.sequence(der.integer(1), secret, der.context(0, der.oid(oids.P256)))
 
 
 class RSAKey:
@@ -92,7 +88,7 @@ class RSAKey:
         """Generator -> the public key as SubjectPublicKeyInfo PEM (str). RFC 3279."""
         yield
         n, e = self._numbers[:2]
-        algorithm = der.sequence(der.oid(_OID_RSA), der.null())
+        algorithm = der.sequence(der.oid(oids.RSA), der.null())
         return _public_pem(algorithm, der.sequence(der.integer(n), der.integer(e)))
 
     def to_der(self):
@@ -106,7 +102,7 @@ def _public_pem(algorithm, key):
 
 def generate(random):
     """Generator -> a new P256Key. random: n -> n random bytes, such as os.urandom."""
-    key = P256Key(p256.generate(random))
+    key = P256Key(ecdsa.generate(random))
     yield from key.public_point()
     return key
 
@@ -155,7 +151,7 @@ def _version(fits, expected, came):
 
 
 def _curve(oid):
-    if oid != _OID_P256:
+    if oid != oids.P256:
         came = der.dotted(oid) or "none"
         raise Rejected(f"private key: expected curve P-256 (1.2.840.10045.3.1.7), got {came}")
 
@@ -177,7 +173,7 @@ def _sec1(version, fields, curve):
     if len(secret) != 32:
         raise Rejected(f"private key: expected 32 bytes for P-256, got {len(secret)}")
     d = int.from_bytes(secret, "big")
-    if not 1 <= d < p256.N:
+    if not 1 <= d < ecdsa.N:
         raise Rejected("private key: expected a number in [1, n-1], got one outside")
     return P256Key(d)
 
@@ -199,12 +195,12 @@ def _pkcs8(version, fields):
     while fields.peek() in (_ATTRIBUTES, _PKCS8_PUBLIC):
         fields.element(fields.peek())
     fields.end()
-    if oid == _OID_EC:
+    if oid == oids.EC:
         curve = algorithm.oid()
         algorithm.end()
         _curve(curve)
         return _inner(inner, _sec1, curve)
-    if oid == _OID_RSA:
+    if oid == oids.RSA:
         algorithm.null()
         algorithm.end()
         return _inner(inner, _pkcs1)

@@ -1,23 +1,18 @@
-# P-256 (secp256r1) over Python ints: key generation and ECDSA signing with SHA-256.
+# The curve P-256 (secp256r1) over Python ints: what ecdsa.py signs and verifies with.
 #
-#   d = generate(os.urandom)
-#   x, y = run(public(d))               # keys.run, or a loop of next() and await asyncio.sleep(0)
-#   r, s = run(sign(d, digest))
+#   x, y = run(multiply_base(k))                # keys.run, or a loop of next() and await
+#   total = run(multiply_sum(u, v, (x, y)))     # u * G + v * (x, y)
 #
-# public() and sign() are generators of bounded steps: each step is one doubling and one
-# addition, or one inversion, so the event loop and the watchdog go on between two of them.
+# Multiplications are generators of bounded steps: a step is one doubling and at most two
+# additions, or one inversion, so the event loop and the watchdog go on between two of them.
 #
-# Limits: every signature does the same steps, but Python's ints are not constant-time: somebody
-# who can time one step on the board, or read its power line, may learn the key. A signature is
-# about 1200 modular multiplications and two inversions: 2.7 ms and 380 KB of short-lived garbage
-# on a 64-bit PC. It works in a heap of 64 KB.
+# Limits: multiply_base() does the same steps for every k, but Python's ints are not
+# constant-time. multiply_sum() is for public numbers only: its steps show them.
 # SPDX-License-Identifier: MIT
-
-from ..errors import Broken
-from .hmac import hmac_sha256
 
 P = 0xFFFFFFFF00000001000000000000000000000000FFFFFFFFFFFFFFFFFFFFFFFF
 N = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+_B = 0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B
 
 # Jacobian coordinates: (X, Y, Z) is the point (X / Z**2, Y / Z**3), and Z = 0 the point at
 # infinity, which double() maps to itself. An affine point is (x, y).
@@ -76,6 +71,11 @@ def invert(value, prime):
     return pow(value, prime - 2, prime)
 
 
+def on_curve(x, y):
+    """Whether (x, y) are coordinates, 0 <= x, y < P, of a point of the curve."""
+    return 0 <= x < P and 0 <= y < P and (x * x * x - 3 * x + _B - y * y) % P == 0
+
+
 def double(point):
     """Twice a Jacobian point: 'dbl-2001-b' of the Explicit-Formulas Database, for a = -3."""
     x, y, z = point
@@ -117,6 +117,18 @@ def to_affine(point):
     return x * square % P, y * square * inverse % P
 
 
+def _comb_index(bits, column):
+    """Which entry of the comb a column (0..63) of a number needs. bits: the number, 32 bytes."""
+    at = 31 - (column >> 3)
+    shift = column & 7
+    return (
+        bits[at] >> shift & 1
+        | (bits[at - 8] >> shift & 1) << 1
+        | (bits[at - 16] >> shift & 1) << 2
+        | (bits[at - 24] >> shift & 1) << 3
+    )
+
+
 def multiply_base(k):
     """Generator -> k * G as an affine point, see to_affine; 0 <= k < 2**256."""
     points = comb()
@@ -126,14 +138,7 @@ def multiply_base(k):
     bits = (k - (1 << 256)).to_bytes(32, "big")
     total = points[8] + (1,)
     for column in range(63, -1, -1):
-        at = 31 - (column >> 3)
-        shift = column & 7
-        index = (
-            bits[at] >> shift & 1
-            | (bits[at - 8] >> shift & 1) << 1
-            | (bits[at - 16] >> shift & 1) << 2
-            | (bits[at - 24] >> shift & 1) << 3
-        )
+        index = _comb_index(bits, column)
         total = double(total)
         # An empty column adds too, and drops the sum: the steps do not show the bits of k.
         added = add(total, points[index or 1])
@@ -142,53 +147,48 @@ def multiply_base(k):
     return to_affine(total)
 
 
-def generate(random):
-    """A private key: an int in [1, N - 1], by rejection (FIPS 186-5 A.2.2).
+def multiply_sum(u, v, point):
+    """Generator -> u * G + v * point as a Jacobian point; 0 <= u, v < 2**256, all of them public.
 
-    random: n -> n random bytes, such as os.urandom. Broken when its bytes cannot be random.
+    point: affine, on the curve. Both sums share their doublings (Straus): v goes by its
+    hexadecimal digits, u joins for the last 64 doublings by the comb.
     """
-    # One draw in 2**32 is out of range: a second one already points at the source.
-    for _ in range(8):
-        d = int.from_bytes(random(32), "big")
-        if 1 <= d < N:
-            return d
-    raise Broken("random source: expected a number in [1, n-1], got none in 8 draws")
-
-
-def public(d):
-    """Generator -> the public point (x, y) of the private key d, 1 <= d < N."""
-    return multiply_base(d)
-
-
-def nonces(d, digest):
-    """The candidates for k of RFC 6979 section 3.2, in order, for a digest of 32 bytes."""
-    secret = d.to_bytes(32, "big")
-    reduced = (int.from_bytes(digest, "big") % N).to_bytes(32, "big")
-    key = b"\0" * 32
-    value = b"\1" * 32
-    for separator in (b"\0", b"\1"):
-        key = hmac_sha256(key, value, separator, secret, reduced)
-        value = hmac_sha256(key, value)
-    while True:
-        value = hmac_sha256(key, value)
-        k = int.from_bytes(value, "big")
-        if 1 <= k < N:
-            yield k
-        key = hmac_sha256(key, value, b"\0")
-        value = hmac_sha256(key, value)
-
-
-def sign(d, digest):
-    """Generator -> the ECDSA signature (r, s) of a SHA-256 digest (32 bytes). FIPS 186-5 6.4."""
-    if len(digest) != 32:
-        raise ValueError(f"expected a digest of 32 bytes, got {len(digest)}")
-    candidates = nonces(d, digest)
-    while True:
-        k = next(candidates)
-        r = (yield from multiply_base(k))[0] % N
+    points = comb()
+    multiples = yield from _multiples(point)
+    bits = u.to_bytes(32, "big")
+    digits = v.to_bytes(32, "big")
+    total = INFINITY
+    for at in range(255, -1, -1):
+        total = double(total)
+        digit = 0 if at & 3 else digits[31 - (at >> 3)] >> (at & 4) & 15
+        if digit:
+            total = add(total, multiples[digit])
+        index = _comb_index(bits, at) if at < 64 else 0
+        if index:
+            total = add(total, points[index])
         yield
-        inverse = invert(k, N)
+    return total
+
+
+def _multiples(point):
+    """Generator -> [unused, point, 2 * point, ... 15 * point], affine."""
+    points = [point + (1,)]
+    for i in range(2, 16):
+        points.append(add(points[-1], point) if i & 1 else double(points[(i >> 1) - 1]))
         yield
-        s = inverse * (int.from_bytes(digest, "big") + r * d) % N
-        if r and s:
-            return r, s
+    # One inversion for all of them (Montgomery): 1 / z is the inverse of the product of all z up
+    # to it, times the product of those before it.
+    products = [1]
+    for _, _, z in points:
+        products.append(products[-1] * z % P)
+    inverse = invert(products.pop(), P)
+    yield
+    found = [(0, 0)] * 16
+    while points:
+        x, y, z = points.pop()
+        inverse_z = inverse * products.pop() % P
+        inverse = inverse * z % P
+        square = inverse_z * inverse_z % P
+        found[len(points) + 1] = (x * square % P, y * square * inverse_z % P)
+    yield
+    return found

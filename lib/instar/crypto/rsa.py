@@ -1,9 +1,10 @@
 # RSASSA-PKCS1-v1_5 signatures with SHA-256 (RFC 8017 section 8.2) over Python ints.
 #
 #   signature = run(sign(numbers, digest))      # keys.run; numbers as in a PKCS#1 key
+#   assert run(verify(n, e, digest, signature))
 #
-# sign() is a generator of bounded steps: a step is at most five multiplications modulo one of the
-# primes, or two modulo n, so the event loop and the watchdog go on between two of them.
+# sign() and verify() are generators of bounded steps: a step is at most five multiplications
+# modulo one of the primes, or two modulo n, so the event loop and the watchdog go on between two.
 #
 # Limits: two primes, 2048 to 4096 bits. No blinding: somebody who can time one step on the board,
 # or read its power line, may learn the key. On a 64-bit PC a signature takes 30 ms (2048 bits),
@@ -23,14 +24,21 @@ _WINDOW = const(4)  # bits of a secret exponent in one step
 _DIGEST_INFO = b"\x30\x31\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\x04\x20"
 
 
-def check(numbers):
-    """Rejected unless (n, e, d, p, q, dp, dq, qinv) fit together as a key of this module."""
-    n, e, d, p, q, dp, dq, qinv = numbers
+def check_public(n, e):
+    """Rejected unless (n, e) can be the public half of a key of this module."""
     bits = bit_length(n)
     if not _MIN_BITS <= bits <= _MAX_BITS:
         raise Rejected(f"RSA key: expected {_MIN_BITS} to {_MAX_BITS} bits, got {bits}")
+    if not n & 1:
+        raise Rejected("RSA key: expected an odd modulus, got an even one")
     if not (e & 1 and 3 <= e < 1 << 32):
         raise Rejected("RSA key: expected an odd public exponent of 3 to 2**32, got another")
+
+
+def check(numbers):
+    """Rejected unless (n, e, d, p, q, dp, dq, qinv) fit together as a key of this module."""
+    n, e, d, p, q, dp, dq, qinv = numbers
+    check_public(n, e)
     if p < 2 or q < 2 or p * q != n:
         raise Rejected("RSA key: expected n = p * q, got other numbers")
     for exponent, prime in ((d, p), (d, q), (dp, p), (dq, q)):
@@ -84,3 +92,18 @@ def sign(numbers, digest):
     if verified != message:
         raise Broken("RSA: expected a signature that verifies, got another: fault or damaged key")
     return signature.to_bytes(size, "big")
+
+
+def verify(n, e, digest, signature):
+    """Generator -> whether these bytes are the key's signature of a SHA-256 digest (32 bytes).
+
+    (n, e): as `check_public` takes them. The whole encoded message is made again and compared: a
+    verifier that parses what it opened can be led past the end of it (Bleichenbacher 2006).
+    """
+    size = (bit_length(n) + 7) // 8
+    message = encode(digest, size)
+    number = int.from_bytes(signature, "big")
+    if len(signature) != size or number >= n:
+        return False
+    opened = yield from power(number, e, n, 1)
+    return opened == message
