@@ -34,7 +34,7 @@ ALLOWED = {
     "clock": {"sntp"},
     "boot": {"store"},
     "outbox": {"store"},
-    "installers": {"artifact", "store"},
+    "installers": {"artifact", "boot", "store"},
 }
 # Anybody may import these: they know nothing of the others.
 SHARED = {"errors", "memory", "retry", "__version__", "__init__"}
