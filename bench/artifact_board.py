@@ -1,5 +1,9 @@
-# Run by bench/artifact.py under MicroPython: micropython artifact_board.py ARTIFACT GZIP
-# Prints one line of JSON: seconds and live heap of the reader, and of the same work in C alone.
+# Run by bench/artifact.py and tests/host/test_reader_heap.py under MicroPython:
+#   micropython artifact_board.py speed ARTIFACT GZIP
+#   micropython artifact_board.py heap ARTIFACT
+#   micropython artifact_board.py fragmented ARTIFACT
+# Prints one line of JSON: seconds of the reader and of the same work in C alone; or the most live
+# heap that the reader took, in bytes, and the largest free block before it began, in KiB.
 # SPDX-License-Identifier: MIT
 import gc
 import hashlib
@@ -11,12 +15,15 @@ import time
 import deflate
 
 import instar.artifact.header  # code, that comes with the first header and stays
+from instar import memory
 from instar.artifact import inflate
 from instar.artifact.reader import Reader
 
 _CHUNK = 4096
 _RUNS = 4
 _CHECKPOINT = 64  # chunks between two looks at the heap
+_PIECE = 8192  # of a fragmented heap
+_ROOM = 64  # KiB: what a look for the largest block begins with
 
 
 class Sink:
@@ -35,26 +42,77 @@ class Sink:
 
 
 def live():
+    """Bytes in use, without the places that are only held for windows."""
     gc.collect()
-    return gc.mem_alloc()
+    return gc.mem_alloc() - sum(len(place) for place in memory._held.values())
 
 
-def read_artifact(path, measure):
-    """(seconds, the most live heap that the reader took) for one Artifact from a file."""
-    chunk = memoryview(bytearray(_CHUNK))
-    sink = Sink()
+def read_artifact(path, chunk, sink, look=None):
+    """Seconds for one Artifact from a file; look(chunks) is called after each chunk."""
     with open(path, "rb") as source:
-        before = peak = live()
         start = time.ticks_us()
         reader = Reader(lambda header: None, lambda name, size: sink)
         chunks = 0
         while count := source.readinto(chunk):
             reader.feed(chunk[:count])
             chunks += 1
-            if measure and (chunks < _CHECKPOINT or chunks % _CHECKPOINT == 0):
-                peak = max(peak, live())
+            if look:
+                look(chunks)
         reader.finish()
-    return time.ticks_diff(time.ticks_us(), start) / 1e6, peak - before
+        return time.ticks_diff(time.ticks_us(), start) / 1e6
+
+
+def most_heap(path, chunk, sink):
+    """The most live heap in bytes that the reader took while it read `path`."""
+    peak = 0
+
+    def look(chunks):
+        nonlocal peak
+        if chunks < _CHECKPOINT or chunks % _CHECKPOINT == 0:
+            peak = max(peak, live())
+
+    before = live()
+    read_artifact(path, chunk, sink, look)
+    return peak - before
+
+
+def fragment():
+    """Take the whole heap in pieces, then free every other one."""
+    pieces = []
+    try:
+        while True:
+            pieces.append(None)
+            pieces[-1] = bytearray(_PIECE)
+    except MemoryError:
+        pass
+    for i in range(0, len(pieces), 2):
+        pieces[i] = None
+    gc.collect()
+    return pieces
+
+
+def largest():
+    """The largest block that can be taken, in KiB, at most _ROOM."""
+    size = _ROOM
+    while size:
+        try:
+            bytearray(size * 1024)
+            return size
+        except MemoryError:
+            size -= 1
+    return 0
+
+
+def heap(artifact, fragmented):
+    chunk = memoryview(bytearray(_CHUNK))
+    sink = Sink()
+    pieces = ()
+    if fragmented:
+        memory.reserve()
+        pieces = fragment()
+    found = {"largest": largest(), "heap": most_heap(artifact, chunk, sink), "bytes": sink.size}
+    found["pieces"] = len(pieces)  # they have to be there until now
+    return found
 
 
 def c_only(path):
@@ -72,14 +130,21 @@ def c_only(path):
     return time.ticks_diff(time.ticks_us(), start) / 1e6
 
 
-def main(artifact, gzip):
-    _, heap = read_artifact(artifact, True)
+def speed(artifact, gzip):
     # The best of several, in turns: whatever else the machine does only adds time.
     reader = c = 1e9
+    chunk = memoryview(bytearray(_CHUNK))
     for _ in range(_RUNS):
-        reader = min(reader, read_artifact(artifact, False)[0])
+        reader = min(reader, read_artifact(artifact, chunk, Sink()))
         c = min(c, c_only(gzip))
-    print(json.dumps({"reader": reader, "c": c, "heap": heap}))
+    return {"reader": reader, "c": c}
 
 
-main(sys.argv[1], sys.argv[2])
+def main(mode, artifact, *more):
+    if mode == "speed":
+        print(json.dumps(speed(artifact, *more)))
+    else:
+        print(json.dumps(heap(artifact, mode == "fragmented")))
+
+
+main(*sys.argv[1:])
