@@ -1,0 +1,176 @@
+# Would a board take these Artifacts? Its own code says so, on a file system made for it:
+#   micropython -X heapsize=BYTES tools/instar_tools/board/check.py < options.json
+# Prints one line of JSON for each: {"error": null or text, "header": null or {...}, "sizes": {}};
+# or {"unusable": text} alone, if the options are none that a board could have.
+#
+# Options: files, flash (a host file for the file system), rom (a ROMFS with instar
+# and stand_ins, as bytecode),
+# heap (bytes that the board's code gets), settings, keys (bytes as hex), provides, types (payload
+# types that are taken without an installer). They come on stdin: a long command line kills the
+# unix port.
+#
+# What is stored is what an installer's download() stores: nothing is installed or started.
+# Limits: no slot for a rootfs-image is there; stand_ins.py looks at the image instead.
+# SPDX-License-Identifier: MIT
+import asyncio
+import gc
+import json
+import sys
+
+import vfs
+from micropython import const
+
+_BLOCK = const(4096)
+_BLOCKS = const(16384)  # 64 MiB: the file is sparse
+_CHUNK = const(1024)
+
+
+class HostFile:
+    """The flash under the board's file system: one host file, opened once."""
+
+    def __init__(self, path):
+        self._file = open(path, "r+b")
+
+    def readblocks(self, block, buf, offset=0):
+        self._file.seek(block * _BLOCK + offset)
+        for i in range(self._file.readinto(buf), len(buf)):  # beyond what was ever written
+            buf[i] = 0
+
+    def writeblocks(self, block, buf, offset=0):
+        self._file.seek(block * _BLOCK + offset)
+        self._file.write(buf)
+
+    def ioctl(self, request, argument):
+        return {4: _BLOCKS, 5: _BLOCK}.get(request, 0)
+
+
+class Board:
+    """What installers ask of the board's own module while they download."""
+
+    def feed(self):
+        pass
+
+
+class Courier:
+    """Brings the Artifact from a file instead of a server."""
+
+    def __init__(self):
+        self._chunk = memoryview(bytearray(_CHUNK))
+        self.reader = None
+
+    async def fetch(self, source, reader):
+        self.reader = reader
+        while count := source.readinto(self._chunk):
+            reader.feed(self._chunk[:count])
+
+
+class Watched:
+    """An installer, and the sizes of the files that came to it."""
+
+    def __init__(self, installer, sizes):
+        self._installer = installer
+        self._sizes = sizes
+        self.begin = installer.begin
+        self.installed = installer.installed
+
+    def download(self, name, size):
+        self._sizes[name] = size
+        return self._installer.download(name, size)
+
+
+def format_flash(flash, keys):
+    vfs.VfsLfs2.mkfs(flash)
+    vfs.mount(vfs.VfsLfs2(flash, mtime=False), "/")
+    for i in range(len(keys)):
+        with open(f"/key{i}", "wb") as file:
+            file.write(bytes.fromhex(keys[i]))
+
+
+def unusable(flash, options):
+    """What is wrong with settings and keys; None if nothing is."""
+    from instar.artifact.signature import Verifier
+    from instar.errors import Rejected
+
+    format_flash(flash, options["keys"])
+    try:
+        keys = load_settings(options).verify_keys()
+        if keys:
+            Verifier(keys)
+    except Rejected as error:
+        return str(error)
+    finally:
+        vfs.umount("/")
+
+
+def load_settings(options):
+    from instar.settings import Settings
+    from instar.store import Store
+
+    return Settings(options["settings"], Store("/.instar"))
+
+
+def checked(source, options):
+    """Take the Artifact in as an update does, up to the moment before install()."""
+    from stand_ins import stand_ins
+
+    from instar.installers import INSTALLERS, make
+    from instar.intake import Intake
+
+    settings = load_settings(options)
+    installers = dict(INSTALLERS)
+    installers.update(stand_ins(options["types"]))
+    courier = Courier()
+    sizes = {}
+    intake = Intake(
+        settings,
+        options["provides"],
+        lambda kind: Watched(make(installers, Board(), kind, None, settings), sizes),
+        lambda level, text: None,
+    )
+    error = None
+    try:
+        asyncio.run(intake.fetch(courier, source))
+        intake.installer.installed()
+    except MemoryError as problem:
+        error = f"out of memory: {problem}"
+    except Exception as problem:  # whatever it is, the update would fail with it
+        error = str(problem) or type(problem).__name__
+    header = courier.reader.header if courier.reader else None
+    return {"error": error, "header": header and header.__dict__, "sizes": sizes}
+
+
+def take_surplus(heap):
+    # The interpreter's heap has room for this program and the ROMFS, too. What that leaves beyond
+    # the board's own is taken away.
+    gc.collect()
+    surplus = gc.mem_free() - heap
+    return [bytearray(256) for _ in range(surplus // 304)]
+
+
+def main(options):
+    with open(options["rom"], "rb") as file:
+        rom = file.read()
+    flash = HostFile(options["flash"])
+    sources = [open(path, "rb") for path in options["files"]]
+    vfs.umount("/")  # from here on no payload can reach a file of the host
+    vfs.mount(vfs.VfsRom(memoryview(rom)), "/rom")
+    sys.path[:] = ["/rom", ".frozen"]
+    ballast = take_surplus(options["heap"])
+    from instar import memory
+
+    memory.reserve()
+    gc.threshold(4096)  # as firmware/start.py
+    problem = unusable(flash, options)
+    if problem:
+        print(json.dumps({"unusable": problem}))
+        return ballast
+    memory.forget("instar.artifact")
+    for source in sources:
+        format_flash(flash, options["keys"])
+        print(json.dumps(checked(source, options)))
+        vfs.umount("/")
+        gc.collect()
+    return ballast
+
+
+main(json.load(sys.stdin))

@@ -1,0 +1,229 @@
+"""``instar artifact check``: would my board take this Artifact?
+
+The board's own reader and installers answer, under MicroPython, in a heap like a board's: see
+``board/check.py``. Here is the command around them: options, keys, and what is printed.
+
+    verdicts = check_files([Path("v2.mender")], Conditions(device_type="esp32"))
+    verdicts[0]["accepted"], verdicts[0]["reason"]
+"""
+# SPDX-License-Identifier: MIT
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+
+from .image_builder import build_romfs, compiled, read_tree
+from .paths import LIB, micropython
+from .simulator import heap_bytes
+
+BOARD = Path(__file__).parent / "board"
+HEAP = "64wk"
+_OWN = 96 << 10  # bytes of the interpreter's heap for the script itself; the rest is taken away
+_AT_ONCE = 64  # files of one process: it has all of them open
+_SECONDS = 600
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conditions:
+    """The board that is asked.
+
+    keys: public keys, PEM or DER. provides: what it provides, device_type apart. payload_types:
+    installers of the user's own, whose checks are not known here. heap: bytes.
+    """
+
+    device_type: str
+    keys: Sequence[bytes] = ()
+    provides: dict[str, str] = field(default_factory=dict)
+    payload_types: Sequence[str] = ()
+    ignore_scripts: bool = False
+    downgrade_key: str = ""
+    file_roots: Sequence[str] = ("/data",)
+    heap: int = heap_bytes(HEAP)
+
+    def options(self) -> dict:
+        """What board/check.py reads."""
+        return {
+            "heap": self.heap,
+            "settings": {
+                "device_type": self.device_type,
+                "artifact_verify_keys": [f"/key{i}" for i in range(len(self.keys))],
+                "ignore_scripts": self.ignore_scripts,
+                "downgrade_key": self.downgrade_key,
+                "file_roots": list(self.file_roots),
+            },
+            "keys": [key.hex() for key in self.keys],
+            "provides": {**self.provides, "device_type": self.device_type},
+            "types": list(self.payload_types),
+        }
+
+
+def check_files(paths: Sequence[Path], conditions: Conditions) -> list[dict]:
+    """One verdict for each file, with the keys of ``instar artifact check --json``.
+
+    Raises:
+        ValueError: no board could have these keys or settings.
+    """
+    verdicts: list[dict] = []
+    with tempfile.TemporaryDirectory() as scratch:
+        while len(verdicts) < len(paths):
+            some = paths[len(verdicts) : len(verdicts) + _AT_ONCE]
+            found, last_words = _run(some, conditions, Path(scratch))
+            if found and "unusable" in found[0]:
+                raise ValueError(found[0]["unusable"])
+            verdicts += [_verdict(one) for one in found]
+            if len(found) < len(some):  # the next one ended the interpreter
+                verdicts.append(_verdict({"error": f"MicroPython ended: {last_words}"}))
+    return verdicts
+
+
+def _run(paths: Sequence[Path], conditions: Conditions, scratch: Path) -> tuple[list[dict], str]:
+    """What board/check.py answered, perhaps for the first files only, and its last words."""
+    rom, flash = scratch / "rom", scratch / "flash"
+    code = read_tree(LIB / "instar") | read_tree(BOARD / "stand_ins.py")
+    rom.write_bytes(build_romfs(compiled(code)))
+    flash.write_bytes(b"")
+    options = {
+        **conditions.options(),
+        "files": [str(path.absolute()) for path in paths],
+        "rom": str(rom),
+        "flash": str(flash),
+    }
+    heap = conditions.heap + rom.stat().st_size + _OWN
+    done = subprocess.run(
+        [micropython(), "-X", f"heapsize={heap}", str(BOARD / "check.py")],
+        input=json.dumps(options).encode(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, "MICROPYPATH": ".frozen"},
+        timeout=_SECONDS,
+        check=False,
+    )
+    lines = done.stdout.decode(errors="replace").splitlines()
+    found = list(_answers(lines))
+    return found, lines[-1] if lines and len(lines) > len(found) else f"exit {done.returncode}"
+
+
+def _answers(lines: Sequence[str]) -> Iterator[dict]:
+    for line in lines:
+        try:
+            yield json.loads(line)
+        except ValueError:  # a traceback begins
+            return
+
+
+def _verdict(answer: dict) -> dict:
+    header = answer.get("header") or {}
+    sizes = answer.get("sizes") or {}
+    files = [
+        {"name": name, "size": sizes.get(name), "sha256": digest}
+        for name, digest in header.get("files", [])
+    ]
+    return {
+        "accepted": answer["error"] is None,
+        "reason": answer["error"],
+        "artifact_name": header.get("artifact_name"),
+        "artifact_group": header.get("artifact_group"),
+        "payload_type": header.get("payload_type"),
+        "signed": header.get("signed"),
+        "files": files,
+        "provides": header.get("provides", {}),
+        "clears_provides": header.get("clears_provides") or [],
+        "depends": header.get("depends", {}),
+    }
+
+
+class Pair(click.ParamType):
+    """KEY=VALUE, of which only the first equals sign separates."""
+
+    name = "KEY=VALUE"
+
+    def convert(self, value, param, ctx):
+        if isinstance(value, tuple):
+            return value
+        key, equals, text = value.partition("=")
+        if not key or not equals:
+            self.fail(f"expected KEY=VALUE, got {value!r}", param, ctx)
+        return key, text
+
+
+def _heap(ctx: click.Context, param: click.Parameter, text: str) -> int:
+    try:
+        return heap_bytes(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, param) from None
+
+
+@click.command()
+@click.argument("files", metavar="FILE...", type=FILE, nargs=-1, required=True)
+@click.option("--device-type", required=True, help="The board's device type.")
+@click.option(
+    "--key", "keys", type=FILE, multiple=True, help="Public key (PEM, DER); any may match."
+)
+@click.option(
+    "--provides", type=Pair(), multiple=True, help="What the board provides now, repeatable."
+)
+@click.option("--ignore-scripts", is_flag=True, help="As the setting ignore_scripts.")
+@click.option("--downgrade-key", default="", metavar="KEY", help="As the setting downgrade_key.")
+@click.option(
+    "--file-root",
+    "file_roots",
+    multiple=True,
+    default=["/data"],
+    show_default=True,
+    help="As the setting file_roots; repeatable.",
+)
+@click.option(
+    "--payload-type",
+    "payload_types",
+    multiple=True,
+    help="A type that the board has an installer of your own for; its checks are not made.",
+)
+@click.option(
+    "--heap",
+    default=HEAP,
+    show_default=True,
+    callback=_heap,
+    help="What the board has left for an update, as MicroPython's -X heapsize (wk: KiB of 4-byte"
+    " words); the code is not in it.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One line of JSON for each file.")
+@click.pass_context
+def check(ctx: click.Context, files: tuple[Path, ...], as_json: bool, **fields) -> None:
+    """Would my board take these Artifacts?
+
+    The board's own code reads them under MicroPython and takes the payload in, on an empty file
+    system, up to the moment before it would be installed. Of a rootfs-image, the ESP32 image's
+    header is looked at; chip and slot size are not known here. Free flash is not checked.
+
+    Exit 0: accepted, 1: one or more are rejected, 2: wrong usage.
+    """
+    fields["keys"] = [key.read_bytes() for key in fields["keys"]]
+    fields["provides"] = dict(fields["provides"])
+    try:
+        verdicts = check_files(files, Conditions(**fields))
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    for path, verdict in zip(files, verdicts, strict=True):
+        click.echo(json.dumps(verdict) if as_json else _line(path, verdict))
+    ctx.exit(0 if all(verdict["accepted"] for verdict in verdicts) else 1)
+
+
+def _line(path: Path, verdict: dict) -> str:
+    if not verdict["accepted"]:
+        return f"{path}: rejected: {verdict['reason']}"
+    total = sum(file["size"] for file in verdict["files"])
+    return (
+        f"{path}: accepted: {verdict['artifact_name']},"
+        f" payload type {verdict['payload_type'] or 'none'},"
+        f" {'signed' if verdict['signed'] else 'not signed'},"
+        f" {len(verdict['files'])} files, {total} bytes"
+    )
