@@ -16,10 +16,14 @@ _Uname = namedtuple("uname", ("sysname", "nodename", "release", "version", "mach
 
 
 class Os(StandIn):
-    """The os module of the board. seed: bytes, or None for the host's randomness."""
+    """The os module of the board.
 
-    def __init__(self, seed):
+    seed: bytes, or None for the host's randomness. platform, machine: what uname() says.
+    """
+
+    def __init__(self, seed, platform, machine):
         super().__init__(_os, _HIDDEN)
+        self._names = (platform, machine)
         self._seed = seed
         self._drawn = 0
         if seed is not None:
@@ -38,5 +42,5 @@ class Os(StandIn):
         import sys
 
         release = "{}.{}.{}".format(*sys.implementation.version[:3])
-        machine = "Simulated ESP32 module with ESP32"
-        return _Uname("esp32", "esp32", release, "v" + release, machine)
+        platform, machine = self._names
+        return _Uname(platform, platform, release, "v" + release, machine)

@@ -1,44 +1,33 @@
-# The board as it is put together at power-on: boot loader, modules, file systems.
+# The board as it is put together at power-on: flash, modules, file systems. What differs between
+# chips is in family_esp32.py and family_rp2.py, which have the same names in them.
 # mainboard.start(flash, options) does it all; the options are listed in power_on.py. Used once and
 # then forgotten, so that it does not stay in the board's heap.
 # SPDX-License-Identifier: MIT
 import gc
 import sys
 
-import bootloader
 import chance
 import control
 import dates
-import esp32
-import image
-import machine
-import network
 import nor
-import otadata
 import rtc
 import vfs
 from micropython import const
+from standin import StandIn
 
-_MAC = const(0)  # where `sim create` leaves the MAC: the efuses, in flash that the ESP32 ignores
-# The board's programs may have modules of these names.
-_PRIVATE = (
-    "bootloader",
-    "chance",
-    "control",
-    "dates",
-    "image",
-    "mainboard",
-    "nor",
-    "otadata",
-    "program",
-    "rtc",
-    "standin",
-)
-_FIRST_BOOT_PY = "# This file is executed on every boot\n"
+# What `sim create` leaves in flash that no board of these looks at: the MAC address, which is in
+# efuses or in the radio, and the board's name.
+_MAC = const(0)
+_NAME = const(16)
+_NAME_SIZE = const(16)
+_FAMILIES = {"ESP32_GENERIC": "family_esp32", "RPI_PICO_W": "family_rp2"}
 
 
 def start(flash, options):
-    """Boot as far as the first line of the board's own program; the size of the ROMFS's buffer."""
+    """Boot as far as the first line of the board's own program.
+
+    Returns (size of the ROMFS's buffer, None on a board without; where its programs are).
+    """
     control.connect(options.get("control", "/dev/null"))
     seed = options.get("seed")
     chip = nor.Flash(
@@ -48,14 +37,26 @@ def start(flash, options):
         "trace" in options,
         int(seed or 0),
     )
-    row = _boot(chip, options)
-    rom = _rom(chip, row, int(options.get("rom", 0)))
-    _modules(chip, options, seed)
+    family = family_of(chip)
+    rom = family.boot(chip, options)
+    _modules(family, chip, options, seed)
     gc.collect()
-    _mount(rom)
-    sys.path[:] = ["", "/rom", ".frozen", "/lib"]
+    vfs.umount("/")
+    family.mount(rom)
+    sys.path[:] = family.PATH
     sys.argv[:] = []
-    return len(rom)
+    return None if rom is None else len(rom), family.ROOTS
+
+
+def family_of(chip):
+    """The module of the family that the board in this flash belongs to."""
+    name = bytearray(_NAME_SIZE)
+    chip.read(_NAME, name)
+    name = bytes(name).rstrip(b"\0")
+    for known, module in _FAMILIES.items():
+        if known.encode() == name:
+            return __import__(module)
+    control.end("dead no known board: one of %s expected, got %s" % (sorted(_FAMILIES), name))
 
 
 def _cut(text):
@@ -65,80 +66,37 @@ def _cut(text):
     return int(number), how or nor.BEFORE
 
 
-def _boot(chip, options):
-    # A soft reset does not pass through the boot loader: the slot stays.
-    rows = otadata.table(chip)
-    if "soft" in options:
-        row = next(row for row in rows if row[otadata.LABEL] == options["soft"])
-    else:
-        try:
-            row = bootloader.select(chip, rows)
-        except bootloader.NoBootable as error:
-            control.end("dead %s" % error)
-    # Reading the image left garbage all over the heap. Swept now, what stays lies at its
-    # beginning, and the board gets the rest in one piece.
-    gc.collect()
-    in_place = options.get("same_slot", "in_place") == "in_place"
-    esp32.attach(chip, otadata.with_vfs(rows, chip.size), row, in_place)
-    control.send("boot %s" % row[otadata.LABEL])
-    return row
+class _Sys(StandIn):
+    def __init__(self, platform):
+        super().__init__(sys)
+        self.platform = platform
 
 
-def _rom(chip, row, size):
-    # The one large thing in the heap: the parent adds `size` to the heap, for the larger slot's
-    # ROMFS, and all of it is taken here, so that what is left is what --heap said.
-    found = image.find_romfs(chip, row[otadata.ADDRESS])
-    rom = bytearray(max(size, found[1] if found else 0))
-    if found:
-        chip.read(found[0], memoryview(rom)[: found[1]])
-    return rom
-
-
-def _modules(chip, options, seed):
+def _modules(family, chip, options, seed):
     mac = bytearray(6)
     chip.read(_MAC, mac)
-    machine.attach(int(options.get("cause", machine.PWRON_RESET)), bytes(mac))
-    network.attach(bytes(mac))
+    public = family.MODULES
+    public["machine"].attach(int(options.get("cause", 1)), bytes(mac))
+    public["network"].attach(bytes(mac))
     rtc.start(int(options["rtc"]) if "rtc" in options else None)
     if seed is not None:
         seed = ("%s %s" % (seed, options.get("boot", 1))).encode()
+    _hide_emulation()
     for name, module in (
-        ("os", chance.Os(seed)),
-        ("time", rtc.Time()),
+        ("os", chance.Os(seed, family.PLATFORM, family.MACHINE)),
+        ("sys", _Sys(family.PLATFORM)),
+        ("time", rtc.Time(family.EPOCH)),
         ("tls", dates.Tls(__import__("tls"))),
         ("random", __import__("random")),
-        ("machine", machine),
-    ):
+    ) + tuple(public.items()):
         sys.modules[name] = module
         sys.modules["u" + name] = module
-    for name in _PRIVATE:
-        sys.modules.pop(name, None)
 
 
-def _mount(rom):
-    vfs.umount("/")
-    partition = esp32.Partition("vfs")
-    try:
-        vfs.mount(_littlefs(partition), "/")
-    except OSError:
-        _format(partition)
-    if rom:
-        vfs.mount(vfs.VfsRom(memoryview(rom)), "/rom")
-
-
-def _littlefs(partition):
-    # Without times of files: the host's clock must not reach the flash.
-    return vfs.VfsLfs2(partition, mtime=False)
-
-
-def _format(partition):
-    # As the stock firmware: a blank chip is formatted, anything else is left alone for good.
-    block = bytearray(512)
-    partition.readblocks(0, block)
-    if any(byte != 0xFF for byte in block):
-        print("The filesystem appears to be corrupted: it does not mount, and is not blank.")
-        control.end("stuck")
-    vfs.VfsLfs2.mkfs(partition)
-    vfs.mount(_littlefs(partition), "/")
-    with open("/boot.py", "w") as f:
-        f.write(_FIRST_BOOT_PY)
+def _hide_emulation():
+    # The board's programs may have modules of these names.
+    folder = __file__.rpartition("/")[0] + "/"
+    for name in list(sys.modules):
+        path = getattr(sys.modules[name], "__file__", "")
+        if name != "__main__" and path.startswith(folder):
+            del sys.modules[name]

@@ -5,9 +5,8 @@
 import os
 import sys
 
-import esp32
+import mainboard
 import nor
-import otadata
 import vfs
 
 _AT = "/flash"
@@ -15,12 +14,12 @@ _AT = "/flash"
 
 def main(flash, files):
     chip = nor.Flash(flash)
-    rows = otadata.table(chip)
-    esp32.attach(chip, otadata.with_vfs(rows, chip.size), None)
-    partition = esp32.Partition.find(esp32.Partition.TYPE_DATA, label="vfs")[0]
-    vfs.VfsLfs2.mkfs(partition)
+    family = mainboard.family_of(chip)
+    family.attach(chip)
+    device = family.storage()
+    family.format(device)
     # No times of files, as the board mounts it: equal content is equal bytes.
-    vfs.mount(vfs.VfsLfs2(partition, mtime=False), _AT)
+    vfs.mount(family.file_system(device), _AT)
     for pair in files:
         host, _, board = pair.rpartition(":")
         _copy(host, _AT + board)

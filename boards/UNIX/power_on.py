@@ -5,7 +5,7 @@
 #   ops=0               operations before this   rtc=US          RTC minus host clock; none: 2000
 #   cut=N[:before|torn|ragged|after]             seed=N boot=N   of randomness
 #   trace=1             every flash operation    rom=BYTES       at least so much for the ROMFS
-#   soft=LABEL          a soft reset: this slot, without the boot loader
+#   soft=LABEL          a soft reset: this slot (if the board has any), without the boot loader
 #   heap=BYTES          the board's own heap: heapsize must have room for ROMFS and emulation too
 #   same_slot=other     what set_boot() of the chosen slot does (esp32.attach), older ESP-IDF
 # SPDX-License-Identifier: MIT
@@ -42,13 +42,14 @@ def _room_for_names():
 
 
 _options = dict(option.split("=", 1) for option in sys.argv[2:])
-_rom = mainboard.start(sys.argv[1], _options)
+_rom, _roots = mainboard.start(sys.argv[1], _options)
 del mainboard
-_room_for_names()
-control.send("heap %d" % (gc.mem_alloc() - _rom))
-# An ESP32's modules lie in its flash. Here they are in the heap, which the parent made larger for
-# them: what is more than the board's own is taken away again, small holes first.
+if _rom is not None:
+    _room_for_names()
+control.send("heap %d" % (gc.mem_alloc() - (_rom or 0)))
+# The emulation's modules lie in a board's flash. Here they are in the heap, which the parent made
+# larger for them: what is more than the board's own is taken away again, small holes first.
 _heap = int(_options.get("heap", 0))
 _surplus = gc.mem_free() - (_heap - _heap // 64) if _heap else 0
 _ballast = [bytearray(256) for _ in range(_surplus // 304)]
-control.end("repl " + program.run())
+control.end("repl " + program.run(_roots))

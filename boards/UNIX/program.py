@@ -1,16 +1,16 @@
-# The board's own program: boot.py, then main.py, as an ESP32 starts them.
-# program.run() returns how it ended, in the words of the `repl` message.
+# The board's own program: boot.py, then main.py, as ports/esp32/main.c and ports/rp2/main.c start
+# them. program.run(roots) returns how it ended, in the words of the `repl` message.
 # SPDX-License-Identifier: MIT
 import sys
 
 import control
 
 
-def run():
-    """Run both; the ROMFS's come before the file system's, as frozen ones do."""
+def run(roots):
+    """Run both. roots: the folders where they are looked for; the first that has one counts."""
     shared = {"__name__": "__main__"}
     for name in ("boot.py", "main.py"):
-        path = _find(name)
+        path = _find(roots, name)
         if not path:
             continue
         try:
@@ -18,17 +18,17 @@ def run():
         except SystemExit:
             control.end("soft_reset")
         except BaseException as error:
-            # A failed boot.py keeps main.py from starting, as in ports/esp32/main.c.
+            # A failed boot.py keeps main.py from starting, on both ports.
             sys.print_exception(error)
             return "error in " + name
     return "end of main.py"
 
 
-def _find(name):
-    for path in ("/rom/" + name, "/" + name):
+def _find(roots, name):
+    for root in roots:
         try:
-            open(path).close()
+            open(root + name).close()
         except OSError:
             continue
-        return path
+        return root + name
     return None

@@ -12,14 +12,20 @@ from rich.table import Table
 
 from .artifact_reader import ArtifactError, ArtifactInfo, read_artifact
 from .artifact_signature import SignatureError, verify
-from .artifact_writer import COMPRESSIONS, ROOTFS, write_artifact
+from .artifact_writer import COMPRESSIONS, ROOTFS, Content, write_artifact
+from .check_cmd import check
+from .slot_builder import BOARDS_OF_SLOTS, UPDATE_TAR, slot_files, update_tar
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+APP = "micropython-app"
 
 
 @click.group()
 def artifact() -> None:
-    """Write and read Mender Artifacts."""
+    """Write, read and check Mender Artifacts."""
+
+
+artifact.add_command(check)
 
 
 @artifact.group()
@@ -146,6 +152,33 @@ def rootfs_image(files: Path, **fields) -> None:
 def module_image(**fields) -> None:
     """Write an Artifact of any other payload type."""
     _write(**fields)
+
+
+@write.command(APP)
+@REQUIRED
+@click.option(
+    "--app",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    required=True,
+    help="Folder whose content becomes the slot: app.py and what it needs.",
+)
+@click.option(
+    "--board",
+    type=click.Choice(BOARDS_OF_SLOTS),
+    help="Board without instar in its firmware: the slot holds instar for it, too.",
+)
+@click.option("--app-only", is_flag=True, help="For boards with instar in their firmware.")
+@click.option("--source/--mpy", help="Keep modules as source, or compile them (default).")
+@COMMON
+def micropython_app(app: Path, board: str | None, app_only: bool, source: bool, **fields) -> None:
+    """Write an Artifact with an application, for the other one of two application slots."""
+    if bool(board) == app_only:
+        raise click.UsageError("expected one of --board and --app-only: what does the slot hold?")
+    try:
+        data = update_tar(slot_files(board, app, source))
+    except ValueError as error:  # a name that ustar cannot hold
+        raise click.ClickException(str(error)) from None
+    _write(payload_type=APP, files=[Content(UPDATE_TAR, data)], **fields)
 
 
 def _write(*, output_path: Path, key: Path | None, **fields) -> None:

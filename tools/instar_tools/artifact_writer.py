@@ -26,7 +26,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 from .artifact_signature import sign
 
@@ -37,6 +37,13 @@ _SPOOL = 8 << 20  # bytes kept in memory before a temporary file is used
 _MAX_STRING = 256
 _FILE_NAME = re.compile(r"[A-Za-z0-9_.,-]+")
 _VERSION = b'{"format":"mender","version":3}'
+
+
+class Content(NamedTuple):
+    """A payload file that is not on the disk."""
+
+    name: str
+    data: bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +59,7 @@ class Release:
     artifact_name: str
     device_types: Sequence[str]
     payload_type: str | None
-    files: Sequence[Path] = ()
+    files: Sequence[Path | Content] = ()
     artifact_group: str | None = None
     depends_names: Sequence[str] = ()
     depends_groups: Sequence[str] = ()
@@ -80,7 +87,7 @@ class Release:
             raise ValueError(f"expected one file for a {ROOTFS}, got {len(self.files)}")
         if self.payload_type is None and (self.files or self.meta_data):
             raise ValueError("expected neither files nor meta-data without a payload type")
-        _check_file_names([path.name for path in self.files])
+        _check_file_names([file.name for file in self.files])
 
 
 def write_artifact(
@@ -136,10 +143,10 @@ def _write_header(tar: IO[bytes], what: Release, sums: Mapping[str, str], mtime:
     tar.write(bytes(2 * _BLOCK))
 
 
-def _write_files(tar: IO[bytes], files: Sequence[Path], mtime: int) -> None:
-    for path in files:
-        with open(path, "rb") as source:
-            _add(tar, path.name, source, mtime)
+def _write_files(tar: IO[bytes], files: Sequence[Path | Content], mtime: int) -> None:
+    for file in files:
+        with _open(file) as source:
+            _add(tar, file.name, source, mtime)
     tar.write(bytes(2 * _BLOCK))
 
 
@@ -224,8 +231,12 @@ def _json(value: object, sort_keys: bool = False) -> bytes:
     return text.encode()
 
 
-def _sum(path: Path) -> str:
-    with open(path, "rb") as source:
+def _open(file: Path | Content) -> IO[bytes]:
+    return io.BytesIO(file.data) if isinstance(file, Content) else open(file, "rb")
+
+
+def _sum(file: Path | Content) -> str:
+    with _open(file) as source:
         return _sum_of(source)
 
 

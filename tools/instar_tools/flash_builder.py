@@ -1,10 +1,11 @@
-"""Flash files for the simulated board: partition table, image, file system in one host file.
+"""Flash files for the simulated boards: partition table, image, file system in one host file.
 
-    write_flash(path, image, size=4 << 20, files={"/instar.json": "settings.json"}, seed=7)
+    write_flash(path, image, files={"/instar.json": "settings.json"}, seed=7)
+    write_flash(path, kind=RPI_PICO_W, files={"/main.py": b"print(1)"})
 
-The partition table is what gen_esp32part makes of MicroPython's partitions-4MiB-ota.csv; LittleFS
-is made by MicroPython itself. The boot-loader area is blank (the simulated boot loader is in
-boards/UNIX), but for the MAC address in the bytes that a real ESP32 leaves unused.
+An ESP32's partition table is what gen_esp32part makes of MicroPython's partitions-4MiB-ota.csv;
+LittleFS is made by MicroPython itself. The area of the boot loader or of the RP2040's firmware is
+blank (both are in boards/UNIX), but for the MAC address and the board's name.
 """
 
 from __future__ import annotations
@@ -13,29 +14,18 @@ import hashlib
 import os
 import struct
 import subprocess
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
 
+from .board_kinds import ESP32_GENERIC, NAME_AT, OTA_4MIB, BoardKind, Row
 from .paths import BOARDS, micropython
-
-Row = tuple[int, int, int, int, str]  # type, subtype, address, size, label
-
-# MicroPython's ports/esp32/partitions-4MiB-ota.csv. `vfs` is what is left of the chip.
-OTA_4MIB: tuple[Row, ...] = (
-    (1, 0x02, 0x9000, 0x4000, "nvs"),
-    (1, 0x00, 0xD000, 0x2000, "otadata"),
-    (1, 0x01, 0xF000, 0x1000, "phy_init"),
-    (0, 0x10, 0x10000, 0x180000, "ota_0"),
-    (0, 0x11, 0x190000, 0x180000, "ota_1"),
-)
-TABLES: dict[str, tuple[Row, ...]] = {"ESP32_GENERIC": OTA_4MIB}
 
 TABLE_ADDRESS = 0x8000
 _TABLE_SIZE = 0xC00
 _SECTOR = 4096
-_OUI = bytes.fromhex("240ac4")  # Espressif
 
 
 def table_binary(rows: Sequence[Row]) -> bytes:
@@ -61,50 +51,66 @@ def parse_table(flash: bytes) -> list[Row]:
 
 def write_flash(
     path: Path,
-    image: bytes,
+    image: bytes | None = None,
     *,
-    size: int = 4 << 20,
-    files: Mapping[str, os.PathLike | str] | None = None,
+    kind: BoardKind = ESP32_GENERIC,
+    size: int | None = None,
+    files: Mapping[str, os.PathLike | str | bytes] | None = None,
     seed: int | None = None,
-    rows: Sequence[Row] = OTA_4MIB,
 ) -> None:
     """Make the flash file of a board that was just flashed.
 
-    image: goes into the first app partition. files: path on the board -> path on the host.
-    seed: of the MAC address; None: a random one.
+    image: goes into the first app partition, where there are any. size: of the flash; None: the
+    kind's. files: path on the board -> path on the host, or content. seed: of the MAC address;
+    None: a random one.
 
     Raises:
         click.ClickException: the image or the table does not fit, or the files do not.
     """
+    size = kind.flash_size if size is None else size
+    if size != kind.flash_size and not kind.any_size:
+        raise click.ClickException(f"{kind.name} has {kind.flash_size} bytes of flash, not {size}")
+    flash = bytearray(b"\xff" * size)
+    parts = [(0, _mac(kind, seed)), (NAME_AT, kind.name_field)]
+    if kind.firmware_slots:
+        parts += _firmware(kind.rows, image or b"", size)
+    elif image is not None:
+        raise click.ClickException(f"{kind.name} has no firmware slots: an image cannot be there")
+    for address, data in parts:
+        flash[address : address + len(data)] = data
+    path.write_bytes(flash)
+    _make_vfs(path, files or {})
+
+
+def _firmware(rows: Sequence[Row], image: bytes, size: int) -> list[tuple[int, bytes]]:
     app = next(row for row in rows if row[0] == 0)
     end = max(row[2] + row[3] for row in rows)
     if len(image) > app[3]:
         raise click.ClickException(f"{app[4]} holds {app[3]} bytes, the image has {len(image)}")
     if end + 16 * _SECTOR > size:
         raise click.ClickException(f"flash of more than {end} bytes expected, got {size}")
-    flash = bytearray(b"\xff" * size)
-    for address, data in (
-        (0, _mac(seed)),
-        (TABLE_ADDRESS, table_binary(rows)),
-        (app[2], image),
-    ):
-        flash[address : address + len(data)] = data
-    path.write_bytes(flash)
-    _make_vfs(path, files or {})
+    return [(TABLE_ADDRESS, table_binary(rows)), (app[2], image)]
 
 
-def _mac(seed: int | None) -> bytes:
+def _mac(kind: BoardKind, seed: int | None) -> bytes:
     tail = os.urandom(3) if seed is None else hashlib.sha256(b"mac %d" % seed).digest()[:3]
-    return _OUI + tail
+    return kind.oui + tail
 
 
-def _make_vfs(path: Path, files: Mapping[str, os.PathLike | str]) -> None:
-    pairs = [f"{Path(host).resolve()}:{board}" for board, host in files.items()]
-    done = subprocess.run(
-        [micropython(), BOARDS / "UNIX" / "make_vfs.py", path.resolve(), *pairs],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def _make_vfs(path: Path, files: Mapping[str, os.PathLike | str | bytes]) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        pairs = []
+        for number, (board, content) in enumerate(files.items()):
+            host = content
+            if isinstance(content, bytes):
+                host = Path(scratch, str(number))
+                host.write_bytes(content)
+            pairs.append(f"{Path(host).resolve()}:{board}")
+        done = subprocess.run(
+            [micropython(), BOARDS / "UNIX" / "make_vfs.py", path.resolve(), *pairs],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     if done.returncode:
         raise click.ClickException(f"the file system could not be made: {done.stdout.strip()}")

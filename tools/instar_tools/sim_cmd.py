@@ -12,7 +12,8 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-from . import flash_builder
+from . import flash_builder, slot_builder
+from .board_kinds import ESP32_GENERIC, KINDS, BoardKind
 from .simulator import Event, Simulator, heap_bytes
 
 NOT_MET = 3
@@ -25,7 +26,9 @@ def sim() -> None:
     """Create and run simulated boards."""
 
 
-def _size(ctx: click.Context, param: click.Parameter, value: str) -> int:
+def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+    if value is None:
+        return None
     match = re.fullmatch(r"(\d+)(KB|MB)", value.upper())
     if not match:
         raise click.BadParameter(f"a size like 4MB expected, got {value!r}")
@@ -42,11 +45,34 @@ def _files(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -
     return found
 
 
+def _kind(ctx: click.Context, param: click.Parameter, value: str) -> BoardKind:
+    return KINDS[value]
+
+
 @sim.command()
 @click.argument("flash", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--image", required=True, type=click.Path(exists=True, path_type=Path))
-@click.option("--board", type=click.Choice(list(flash_builder.TABLES)), default="ESP32_GENERIC")
-@click.option("--flash-size", callback=_size, default="4MB", show_default=True)
+@click.option(
+    "--board",
+    "kind",
+    type=click.Choice(list(KINDS)),
+    callback=_kind,
+    default=ESP32_GENERIC.name,
+    show_default=True,
+)
+@click.option(
+    "--image",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Firmware image: needed where there are firmware slots, refused elsewhere.",
+)
+@click.option(
+    "--app",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder with the application for slot /a, where there are no firmware slots;"
+    " without it the sample application.",
+)
+@click.option(
+    "--flash-size", callback=_size, metavar="SIZE", help="Like 4MB; default: the board's."
+)
 @click.option("--settings", type=click.Path(exists=True), help="Becomes /instar.json.")
 @click.option(
     "--file",
@@ -60,29 +86,41 @@ def _files(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -
 @click.option("--force", is_flag=True, help="Replace an existing flash file.")
 def create(
     flash: Path,
-    image: Path,
-    board: str,
-    flash_size: int,
+    kind: BoardKind,
+    image: Path | None,
+    app: Path | None,
+    flash_size: int | None,
     settings: str | None,
     files: dict[str, str],
     seed: int | None,
     force: bool,
 ) -> None:
-    """Make FLASH, the flash chip of a board that was just flashed with an image."""
+    """Make FLASH, the flash chip of a board that was just flashed and deployed."""
     if flash.exists() and not force:
         raise click.UsageError(f"{flash} exists; --force replaces it")
+    content: dict[str, str | bytes] = {}
+    if kind.firmware_slots:
+        if not image or app:
+            raise click.UsageError(
+                f"{kind.name} has firmware slots: --image is expected, and --app is part of it"
+            )
+    elif image:
+        raise click.UsageError(
+            f"{kind.name} has no firmware slots: --app FOLDER is expected instead of --image"
+        )
+    else:
+        content |= slot_builder.device_files(kind.name, app)
     if settings:
-        files = {"/instar.json": settings, **files}
-    rows = flash_builder.TABLES[board]
-    flash_builder.write_flash(
-        flash, image.read_bytes(), size=flash_size, files=files, seed=seed, rows=rows
-    )
-    click.echo(f"{flash}: {board}, {flash_size >> 10} KiB, {len(files)} files")
+        content["/instar.json"] = settings
+    content |= files
+    data = image.read_bytes() if image else None
+    flash_builder.write_flash(flash, data, kind=kind, size=flash_size, files=content, seed=seed)
+    click.echo(f"{flash}: {kind.name}, {flash.stat().st_size >> 10} KiB, {len(content)} files")
 
 
-def _heap(ctx: click.Context, param: click.Parameter, value: str) -> str:
+def _heap(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
     try:
-        heap_bytes(value)
+        heap_bytes(value or "0")
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
     return value
@@ -97,11 +135,9 @@ def _cut(ctx: click.Context, param: click.Parameter, value: str | None):
     return int(number), how or "before"
 
 
-def _rtc(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
-    if value is None:
-        return 0
-    if value == "host":
-        return None
+def _rtc(ctx: click.Context, param: click.Parameter, value: str | None) -> int | str | None:
+    if value is None or value == "host":
+        return value
     try:
         when = datetime.fromisoformat(value.replace("Z", "+00:00"))
     except ValueError as error:
@@ -113,7 +149,7 @@ def _rtc(ctx: click.Context, param: click.Parameter, value: str | None) -> int |
 
 @sim.command()
 @click.argument("flash", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--heap", default="72wk", callback=_heap, show_default=True, help="As -X heapsize.")
+@click.option("--heap", callback=_heap, help="As -X heapsize; without it as the board has.")
 @click.option("--until", type=click.Choice(["idle", "success", "failure"]))
 @click.option("--seconds", type=float, help="Switch the board off after this time.")
 @click.option("--boots", type=int, help="Switch the board off after so many boots.")
@@ -180,6 +216,7 @@ class _View:
         if not self._told_heap:
             self._told_heap = True
             self.say(
-                f"simulator: heap {event['size']} bytes; beside it {event['romfs']} for the ROMFS"
+                f"simulator: heap {event['size']} bytes, {event['tls']} of them held for TLS;"
+                f" beside it {event['romfs']} for the ROMFS"
                 f" and {event['emulation']} for the emulation"
             )

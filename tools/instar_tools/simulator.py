@@ -8,9 +8,9 @@ is the world around the board: power, the RTC's battery, the number of the next 
 What a board does is not known here.
 
 Events are dicts with an "event" key: the board's own (lines `@instar {json}` on its console), and
-the simulator's, which have "from": "simulator": boot (slot, cause, boot), heap (size, romfs,
-emulation: bytes), op (number, kind, address, length), reset, soft_reset, watchdog, cut (op, how),
-panic, repl, stuck, dead, died (each of these five with why).
+the simulator's, which have "from": "simulator": boot (slot if the board has firmware slots, cause,
+boot), heap (size, tls, romfs, emulation: bytes), op (number, kind, address, length), reset,
+soft_reset, watchdog, cut (op, how), panic, repl, stuck, dead, died (each of these five with why).
 
 Limits: POSIX. A board in its REPL with the watchdog running is reset at once, not only after the
 timeout; without a watchdog it would sit there for ever, so the run ends.
@@ -25,17 +25,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import image_builder
+from .board_kinds import kind_of
 from .board_process import BoardProcess
 from .flash_builder import parse_table
 
 Event = dict
 Condition = Callable[[Event], bool]
 
-# machine.reset_cause() of the ESP32, by how the boot before ended. Other ends are for good.
-NEXT_CAUSE = {"cut": 1, "reset": 2, "panic": 2, "watchdog": 3, "soft_reset": 5}
 CAUSES = {1: "PWRON_RESET", 2: "HARD_RESET", 3: "WDT_RESET", 5: "SOFT_RESET"}
 _POWER_ON = 1
-_SOFT = 5
+# What leaves a board standing as it is, until its watchdog bites.
+_STANDING = ("repl", "panic")
 
 # Room for boards/UNIX itself in the interpreter's heap. What it does not use is taken by the board
 # process before the program starts: the program has what --heap says, as on a board whose modules
@@ -95,11 +95,12 @@ def condition(until: str | Condition | None) -> Condition:
 
 
 class Simulator:
-    """One board with its flash file.
+    """One board with its flash file, which says what kind of board it is.
 
-    heap: as MicroPython's -X heapsize; the ROMFS's size is added, and what the emulation takes.
-    seed: of the board's randomness.
-    rtc_us: microseconds since 2000-01-01 on the RTC at every power-on, or None: the host's time.
+    heap: as MicroPython's -X heapsize, None: as the kind has; the ROMFS's size is added, and what
+    the emulation takes. seed: of the board's randomness.
+    rtc_us: microseconds since 2000-01-01 on the RTC at every power-on, "host": the host's time,
+    None: as the kind has.
     on_event: called with each event; console: with each other line of the board's console (bytes).
     power_cut_at: (operation, "before" | "torn" | "ragged" | "after"); happens once. ops: number of
     the latest flash operation, the boot loader's included. trace: an op event for each of them.
@@ -110,9 +111,9 @@ class Simulator:
         self,
         flash: str | Path,
         *,
-        heap: str = "72wk",
+        heap: str | None = None,
         seed: int | None = None,
-        rtc_us: int | None = 0,
+        rtc_us: int | str | None = None,
         on_event: Callable[[Event], None] = lambda event: None,
         console: Callable[[bytes], None] = lambda line: None,
         power_cut_at: tuple[int, str] | None = None,
@@ -123,22 +124,26 @@ class Simulator:
         self.power_cut_at = power_cut_at
         self.ops = 0
         self.boots = 0
-        self._heap = heap_bytes(heap)
+        self._asked_heap = heap
         self._seed = seed
         self._rtc_us = rtc_us
         self._on_event = on_event
         self._console = console
         self._trace = trace
         self._options = options or {}
-        self._switch_on()
 
     def _switch_on(self) -> None:
         self._cause = _POWER_ON
+        self._soft = False
         self._slot = ""
         self._watchdog_ms: int | None = None
-        # RTC minus host clock: what a real RTC keeps through a reset, and loses with the power.
+        self._start_rtc()
+
+    def _start_rtc(self) -> None:
+        # RTC minus host clock: what a real RTC loses with the power.
         now = time.time_ns() // 1000 - _EPOCH_2000_US
-        self._rtc_offset = 0 if self._rtc_us is None else self._rtc_us - now
+        start = self._kind.rtc_us if self._rtc_us is None else self._rtc_us
+        self._rtc_offset = 0 if isinstance(start, str) else start - now
 
     def run(
         self,
@@ -150,6 +155,8 @@ class Simulator:
 
         The board is switched off when this returns; another run() switches it on again.
         """
+        self._kind = kind_of(self.flash)
+        self._heap = heap_bytes(self._asked_heap or self._kind.heap)
         met = condition(until)
         deadline = time.monotonic() + seconds if seconds is not None else float("inf")
         last_boot = self.boots + boots if boots is not None else None
@@ -158,18 +165,23 @@ class Simulator:
             end, event = self._boot(deadline, met)
             if event:
                 return Outcome(True, event["event"])
-            word = "watchdog" if end == "repl" and self._watchdog_ms else end
-            if word not in NEXT_CAUSE:
-                return Outcome(False, word)
-            self._after(word)
+            if end not in self._kind.causes and end in _STANDING and self._watchdog_ms:
+                end = "watchdog"
+            if end not in self._kind.causes:
+                return Outcome(False, end)
+            self._after(end)
         return Outcome(False, "boots")
 
-    def _after(self, word: str) -> None:
-        if word == "cut":
+    def _after(self, end: str) -> None:
+        self._soft = end == "soft_reset"
+        if end == "cut":
             self._switch_on()
-        elif word != "soft_reset":
+        elif not self._soft:
             self._watchdog_ms = None
-        self._cause = NEXT_CAUSE[word]
+            if not self._kind.keeps_rtc:
+                self._start_rtc()
+        cause = self._kind.causes[end]
+        self._cause = self._cause if cause is None else cause
 
     def _boot(self, deadline: float, met: Condition) -> tuple[str, Event | None]:
         # (how the boot ended, the event that met the condition)
@@ -193,7 +205,7 @@ class Simulator:
         options: dict[str, object] = {
             "cause": self._cause,
             "ops": self.ops,
-            "heap": self._heap,
+            "heap": self._heap - self._kind.tls,
             "rom": romfs,
             "boot": self.boots,
             "rtc": self._rtc_offset,
@@ -205,7 +217,7 @@ class Simulator:
             options["cut"] = "{}:{}".format(*self.power_cut_at)
         if self._trace:
             options["trace"] = 1
-        if self._cause == _SOFT:
+        if self._soft:
             options["soft"] = self._slot
         return options
 
@@ -233,10 +245,12 @@ class Simulator:
         elif word == "rtc":
             self._rtc_offset = int(values[0])
         elif word == "boot":
-            self._slot = values[0]
-            return _event("boot", slot=self._slot, cause=CAUSES[self._cause], boot=self.boots)
+            self._slot = values[0] if values else ""
+            where = {"slot": self._slot} if values else {}
+            return _event("boot", **where, cause=CAUSES[self._cause], boot=self.boots)
         elif word == "heap":
-            return _event("heap", size=self._heap, romfs=romfs, emulation=int(values[0]))
+            held = self._kind.tls
+            return _event("heap", size=self._heap, tls=held, romfs=romfs, emulation=int(values[0]))
         return None
 
     def _end_event(self, end: str) -> Event:

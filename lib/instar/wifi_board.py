@@ -1,0 +1,107 @@
+# What instar has to know of a board with Wi-Fi: the network, the watchdog, the clock, resets.
+# A board's own module extends it by what its chip has (boards/*/board.py). Documented modules
+# only.
+#
+#   class Board(WifiBoard): ...
+#   board = Board()                      # or Board("my network", "its key")
+#   await board.connect(); board.watchdog(30000); board.feed()
+#
+# Limits: Wi-Fi station only.
+# SPDX-License-Identifier: MIT
+import asyncio
+import gc
+import os
+import time
+
+import machine
+import network
+from micropython import const
+
+from .errors import Transient
+
+_POLL_MS = const(100)
+_EPOCH_2000 = const(946684800)
+
+
+class WifiBoard:
+    """One board. ssid, key: of the Wi-Fi network; connect_s: how long to try to join it."""
+
+    settings_path = "/instar.json"
+    state_dir = "/.instar"
+    causes = {}  # machine.reset_cause() -> a word
+    longest_watchdog_ms = None
+
+    def __init__(self, ssid=None, key=None, connect_s=30):
+        self._wifi = (ssid, key) if ssid else ()
+        self._connect_s = connect_s
+        self._station = network.WLAN(network.STA_IF)
+        self._watchdog = None
+
+    def identity(self):
+        """What tells this board from others, as a server's identity attributes."""
+        return {"mac": ":".join("%02x" % byte for byte in self._mac())}
+
+    def _mac(self):
+        return self._station.config("mac")
+
+    async def connect(self):
+        """Join the network; returns at once if that is done.
+
+        Raises:
+            Transient: no address within connect_s seconds.
+        """
+        station = self._station
+        if station.isconnected():
+            return
+        try:
+            station.active(True)
+            self._join()
+        except OSError as error:  # the driver's own, of a radio that is busy or confused
+            raise Transient(f"Wi-Fi: {error}")
+        for _ in range(self._connect_s * 1000 // _POLL_MS):
+            if station.isconnected():
+                return
+            self.feed()
+            await asyncio.sleep_ms(_POLL_MS)
+        status = station.status()
+        station.disconnect()
+        raise Transient(f"Wi-Fi: no connection after {self._connect_s} s, status {status}")
+
+    def _join(self):
+        self._station.connect(*self._wifi)
+
+    def watchdog(self, timeout_ms):
+        """Start the watchdog, once: from now on feed() has to come within `timeout_ms`, or within
+        longest_watchdog_ms where the chip's cannot wait that long."""
+        if not self._watchdog:
+            longest = self.longest_watchdog_ms or timeout_ms
+            self._watchdog = machine.WDT(timeout=min(timeout_ms, longest))
+
+    def feed(self):
+        if self._watchdog:
+            self._watchdog.feed()
+
+    def reset(self):
+        """Restart the chip. Does not return."""
+        machine.reset()
+
+    def reset_cause(self):
+        """Why the board started: one of the words in `causes`."""
+        return self.causes.get(machine.reset_cause(), "unknown")
+
+    def set_clock(self, unix_seconds):
+        """Set the RTC. unix_seconds: since 1970, whatever the port counts from."""
+        epoch = _EPOCH_2000 if time.gmtime(0)[0] == 2000 else 0
+        t = time.gmtime(unix_seconds - epoch)
+        machine.RTC().datetime((t[0], t[1], t[2], t[6], t[3], t[4], t[5], 0))
+
+    def inventory(self):
+        """Attributes for the server: strings and numbers."""
+        uname = os.uname()
+        return {
+            "board": uname.machine,
+            "micropython_version": uname.release,
+            "heap_free": gc.mem_free(),
+            "cpu_freq_mhz": machine.freq() // 1000000,
+            "rssi": self._station.status("rssi"),
+        }
