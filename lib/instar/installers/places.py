@@ -1,0 +1,70 @@
+# Where the payloads single-file and directory may write: below the settings' file_roots, and
+# whatever those say, never over the agent, its guard, its records, its settings and its keys.
+#
+#   folder = normal("/data/www/")                  # "/data/www"
+#   check(folder, folder, settings, board)         # raises Rejected
+# SPDX-License-Identifier: MIT
+
+from ..artifact.refusal import brief, refused
+from .tree import safe
+
+STAGE = "/.instar-files"  # what is on its way; on the file system of what it replaces
+GONE = STAGE + ".gone"  # what is being deleted
+_AGENTS = (
+    "/boot.py",
+    "/main.py",
+    "/instar.json",
+    "/.instar",
+    "/guard",
+    "/a",
+    "/a.part",
+    "/b",
+    "/b.part",
+    "/instar",
+    "/lib/instar",
+    STAGE,
+    GONE,
+)
+
+
+def normal(folder):
+    """The payload's dest_dir as /one/two; "" for /. Raises Rejected if it is not harmless."""
+    if folder[:1] != "/":
+        raise refused("dest_dir", "an absolute path", brief(folder))
+    inner = folder[1:-1] if folder[-1] == "/" else folder[1:]
+    return "/" + safe(inner, "dest_dir") if inner else ""
+
+
+def check(target, folder, settings, board):
+    """Raise Rejected unless the payload may replace `target`, which is or lies in `folder`.
+
+    Both are normal(). settings: file_roots, and the files they name; board: where its own lie.
+    """
+    roots = settings.file_roots
+    if not any(_lies_in(folder, "" if root == "/" else root) for root in roots):
+        raise refused("dest_dir", f"a folder in file_roots, {brief(roots)}", brief(folder or "/"))
+    for path in _taboo(settings, board):
+        if _lies_in(target, path) or _lies_in(path, target):
+            raise refused("dest_dir", f"a place apart from {path}", brief(target))
+
+
+def _lies_in(path, folder):
+    return path == folder or path[: len(folder) + 1] == folder + "/"
+
+
+def _taboo(settings, board):
+    named = list(settings.ca) + list(settings.artifact_verify_keys)
+    named += [settings.client_cert, settings.client_key]
+    named += [getattr(board, "settings_path", ""), getattr(board, "state_dir", "")]
+    return _AGENTS + tuple(_absolute(path) for path in named if path)
+
+
+def _absolute(path):
+    # What people write in settings: relative, or with dots. Programs run in the root.
+    parts = []
+    for part in path.split("/"):
+        if part == "..":
+            parts = parts[:-1]
+        elif part not in ("", "."):
+            parts.append(part)
+    return "/" + "/".join(parts)

@@ -1,0 +1,130 @@
+# What the payload types single-file and directory share: small texts, and content that waits in a
+# stage until install() puts it in place. What was there before is kept in the stage until
+# cleanup(). In the folder places.STAGE lie:
+#
+#   new    what the payload brought; while it is there, it is not active
+#   old    what it replaced
+#   none   there was nothing to replace
+#
+# The identity, `target:digest`, names where it belongs and what it holds. So what changes the
+# content before the commit makes the update fail.
+# SPDX-License-Identifier: MIT
+
+import os
+
+from micropython import const
+
+from ..artifact.refusal import brief, refused
+from . import places, tree
+from .base import Installer
+
+NEW = places.STAGE + "/new"
+OLD = places.STAGE + "/old"
+NONE = places.STAGE + "/none"
+_MAX_TEXT = const(256)  # bytes, without the newline
+
+
+class Staged(Installer):
+    """Says which files a payload has, and where the content goes. All raise Rejected for a payload
+    that is not as Mender's tools write it, or that may not go where it wants to."""
+
+    supports_rollback = True
+    _type = ""
+    _texts = ()  # files of one line that have to be there
+    _optional = ()
+    _expected = ""  # the files, in words
+
+    def __init__(self, board, installed=None, settings=None):
+        """installed: `target:digest` from an earlier start, or None."""
+        super().__init__(board, installed, settings)
+        self._target: str = installed.rpartition(":")[0] if installed else ""
+        self._said: dict[str, str] = {}
+        self._content = ""
+        self._sink = None
+
+    def begin(self, header):
+        empty_stage()
+        names = [name for name, _ in header.files]
+        content = [name for name in names if name not in self._texts + self._optional]
+        missing = [name for name in self._texts if name not in names]
+        if missing or len(content) != 1:
+            raise refused(self._type, self._expected, f"the files {brief(names)}")
+        self._content = content[0]
+
+    def download(self, name, size):
+        if name != self._content:
+            return _Text(name, size, self._read)
+        self._sink = self._open(size)
+        return self._sink
+
+    def _read(self, name, text):
+        self._check_text(name, text)
+        self._said[name] = text
+        if not self._target and all(key in self._said for key in self._texts):
+            self._target = self._find_target()
+
+    def _open(self, size):
+        """The sink for the content."""
+
+    def _check_text(self, name, text):
+        """Refuse a text that cannot be right."""
+
+    def _find_target(self):
+        """All texts were read: the absolute path of what is to be replaced."""
+        return ""
+
+    def installed(self):
+        """`target:digest` of what download() brought; equals running() once it is in place."""
+        if not self._installed:
+            self._installed = f"{self._target}:{tree.digest(NEW)}"
+        return self._installed
+
+    def running(self):
+        """`target:digest` of what is in place now; None if nothing is."""
+        found = tree.digest(self._target) if self._target else None
+        return found and f"{self._target}:{found}"
+
+    def _make_parent(self):
+        tree.make_folders("", self._target[1:].rpartition("/")[0], "dest_dir")
+
+    async def cleanup(self):
+        if self._sink:
+            self._sink.abandon()
+            self._sink = None
+        empty_stage()
+
+
+class _Text:
+    """The sink for one line of text: done(name, text) gets it without its newline."""
+
+    def __init__(self, name, size, done):
+        if size > _MAX_TEXT + 1:
+            raise refused(name, f"a line of at most {_MAX_TEXT} bytes", size)
+        self._name = name
+        self._raw = bytearray()
+        self._done = done
+        self.write = self._raw.extend
+
+    def close(self):
+        raw = bytes(self._raw)
+        raw = raw[:-1] if raw[-1:] == b"\n" else raw
+        try:
+            text = str(raw, "utf-8")
+        except UnicodeError:
+            text = ""
+        if not text or any(letter < " " or "\x7f" <= letter <= "\x9f" for letter in text):
+            raise refused(self._name, "one line of printable UTF-8", brief(raw))
+        self._done(self._name, text)
+
+
+def mark_none():
+    """Note that there was nothing to replace."""
+    open(NONE, "wb").close()
+
+
+def empty_stage():
+    """Delete the stage; missing is fine. One rename first: no rollback may find half of it."""
+    tree.remove(places.GONE)
+    if tree.exists(places.STAGE):
+        os.rename(places.STAGE, places.GONE)
+        tree.remove(places.GONE)
