@@ -10,7 +10,7 @@ from . import __version__
 
 # name: (module, attribute, one line for the overview)
 COMMANDS = {
-    "artifact": ("artifact_cmd", "artifact", "Write and read Mender Artifacts."),
+    "artifact": ("artifact_cmd", "artifact", "Write, read and check Mender Artifacts."),
     "key": ("key_cmd", "key", "Make a key pair (P-256 or RSA) as PEM."),
     "image": ("image_cmd", "image", "Build a firmware image for a simulated board."),
     "sim": ("sim_cmd", "sim", "Create and run simulated boards."),
