@@ -223,24 +223,123 @@ def test_verify_gets_the_literal_manifest_before_the_header_is_looked_at():
 
     def verify(manifest, signature):
         calls.append((manifest, signature))
+        yield
 
     for name, length in (("module_rsa", 344), ("module_p256", 88)):
         data = vector(name + ".mender")
-        found = Reading(data, 7, verify=verify, on_header=calls.append)
-        assert found.header.signed is True
-        (manifest, signature), header = calls
-        assert header is found.header and digest(manifest) == header.manifest_sha256
-        assert len(signature) == length and signature in data and manifest in data
-        calls.clear()
-    Reading(artifact(), verify=verify)
-    assert calls[0][1] is None
+        for size in CHUNKINGS:
+            found = Reading(data, size, verify=verify, on_header=calls.append)
+            assert found.header.signed is True
+            (manifest, signature), header = calls
+            assert header is found.header and digest(manifest) == header.manifest_sha256
+            assert len(signature) == length and signature in data and manifest in data
+            calls.clear()
+    found = Reading(artifact(), verify=verify)
+    assert calls[0][1] is None and found.header.signed is False
 
 
 def test_what_verify_refuses_is_refused():
     def verify(manifest, signature):
+        yield
         raise Rejected("manifest.sig: expected a signature, got none")
 
-    assert refused(artifact(header=b"not looked at"), verify=verify).startswith("manifest.sig")
+    for parts in ({}, {"signature": b""}, {"signature": b"x"}):
+        message = refused(artifact(header=b"not looked at", **parts), verify=verify)
+        assert message.startswith("manifest.sig"), parts
+
+
+def signed(count, log):
+    """A signed Artifact, and a verify of so many steps that says what it does in the log."""
+
+    def verify(manifest, signature):
+        for i in range(count):
+            log.append(i)
+            yield
+        log.append("good")
+
+    return memoryview(artifact(signature=b"c2lnbmVk")), verify
+
+
+def test_steps_let_others_work_and_take_the_rest_of_the_view_after_the_last():
+    log = []
+    data, verify = signed(5, log)
+
+    def on_header(header):
+        log.append("header")
+
+    def open_file(name, size):
+        log.append(name)
+        return Sink(size)
+
+    reader = Reader(on_header, open_file, verify=verify)
+    for _ in reader.steps(data):
+        log.append("others")
+        assert reader.header is None
+    reader.finish()
+    expected = []
+    for i in range(5):
+        expected += [i, "others"]
+    assert log == expected + ["good", "header", "a.txt"]
+
+
+def test_steps_are_those_of_the_verification_only():
+    data, verify = signed(3, [])
+    for size in CHUNKINGS:
+        reader = Reader(lambda header: None, lambda name, size: Sink(size), verify=verify)
+        steps = 0
+        for view in chunks(data, size):
+            for _ in reader.steps(view):
+                steps += 1
+        reader.finish()
+        assert steps == 3, size
+    # Without a verification there is not even an iterator to make.
+    reader = Reader(lambda header: None, lambda name, size: Sink(size))
+    assert reader.steps(data) == ()
+
+
+def test_a_verification_that_was_given_up_is_never_passed_by():
+    for driven in (0, 1):
+        log = []
+        data, verify = signed(3, log)
+        reader = Reader(log.append, log.append, verify=verify)
+        steps = reader.steps(data)
+        for _ in range(driven):
+            next(steps)
+        for call, args in ((reader.feed, (data,)), (reader.steps, (data,)), (reader.finish, ())):
+            assert "nothing more after an error" in rejection(call, *args)
+        reader.close()
+        assert "nothing more after an error" in rejection(list, steps)
+        assert reader.header is None and log == list(range(driven))
+
+
+def test_closing_ends_a_verification_in_mid_course():
+    ended = []
+
+    def verify(manifest, signature):
+        try:
+            yield
+            raise AssertionError("it went on")
+        finally:
+            ended.append(True)
+
+    reader = Reader(None, None, verify=verify)
+    for _ in reader.steps(memoryview(artifact(signature=b"c2lnbmVk"))):
+        break
+    assert ended == []
+    reader.close()
+    reader.close()
+    assert ended == [True]
+
+
+def test_a_verify_without_steps_is_an_error_and_no_consent():
+    for data in (artifact(), artifact(signature=b"c2lnbmVk")):
+        reader = Reader(None, None, verify=lambda manifest, signature: None)
+        try:
+            reader.feed(memoryview(data))
+        except TypeError:
+            assert "nothing more after an error" in rejection(reader.finish)
+        else:
+            raise AssertionError("None was taken for steps")
 
 
 # Damage

@@ -11,7 +11,7 @@ class Header:
     artifact_name, artifact_group (or None), device_types (list), payload_type (None: the Artifact
     changes provides only), provides {key: value}, depends {key: [value, ...]} with device_type in
     it, clears_provides ([glob, ...] or None), meta_data (dict), files [(name, sha256 hex)],
-    manifest_sha256 (hex), signed (a signature came with it; whether it is good was verify's task).
+    manifest_sha256 (hex), signed (a signature came with it and, if the reader verifies, is good).
     """
 
     def __init__(self, payload_type, provides, depends, clears_provides, meta_data):

@@ -51,13 +51,25 @@ class Tar:
         self._path = None  # what extensions said about the next member
         self._size = None
         self._step = self._header
+        self._held = False
 
     def feed(self, view):
-        """Take the next bytes of the archive: a memoryview of any length, used only now."""
+        """Take the next bytes of the archive: a memoryview of any length, used only now.
+
+        Returns how many were taken: all of them, unless the handler called hold().
+        """
         at = 0
         end = len(view)
         while at < end:
             at += self._step(view[at:])
+            if self._held:
+                self._held = False
+                break
+        return at
+
+    def hold(self):
+        """For the handler: let feed() return before the next member, or padding, is looked at."""
+        self._held = True
 
     def finish(self):
         """The input is over. Raises Rejected if the archive was cut short."""
