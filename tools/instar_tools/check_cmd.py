@@ -220,10 +220,11 @@ def check(ctx: click.Context, files: tuple[Path, ...], as_json: bool, **fields) 
 def _line(path: Path, verdict: dict) -> str:
     if not verdict["accepted"]:
         return f"{path}: rejected: {verdict['reason']}"
+    count = len(verdict["files"])
     total = sum(file["size"] for file in verdict["files"])
     return (
         f"{path}: accepted: {verdict['artifact_name']},"
         f" payload type {verdict['payload_type'] or 'none'},"
         f" {'signed' if verdict['signed'] else 'not signed'},"
-        f" {len(verdict['files'])} files, {total} bytes"
+        f" {count} file{'' if count == 1 else 's'}, {total} bytes"
     )

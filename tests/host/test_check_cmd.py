@@ -1,0 +1,215 @@
+"""`instar artifact check`: its lines, its exit codes, and that the installers' rules count."""
+# SPDX-License-Identifier: MIT
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from conformance_build import INFO, TYPE_INFO, depends, key_pair, made, member, signed, tar
+
+from instar_tools.artifact_cmd import artifact
+from instar_tools.check_cmd import Conditions, check_files
+
+APP = b"async def run(agent):\n    pass\n"
+
+
+def check(*arguments: object) -> tuple[int, str]:
+    """Exit code and output of the command, for a board of the type esp32."""
+    words = ["check", "--device-type", "esp32", *map(str, arguments)]
+    done = CliRunner().invoke(artifact, words)
+    return done.exit_code, done.output
+
+
+@pytest.fixture
+def write(tmp_path):
+    """write(build): the file that build() gives."""
+
+    def write(build, name="artifact.mender") -> Path:
+        (tmp_path / name).write_bytes(build())
+        return tmp_path / name
+
+    return write
+
+
+def of_type(kind: str, files: dict[str, bytes], **more):
+    info = INFO | {"payloads": [{"type": kind}]}
+    return made(info=info, type_info={"type": kind}, files=files, **more)
+
+
+def single_file(folder: str):
+    return of_type(
+        "single-file",
+        {"dest_dir": folder.encode(), "filename": b"x.txt", "permissions": b"644", "x.txt": b"x"},
+    )
+
+
+def directory(*members):
+    return of_type("directory", {"dest_dir": b"/data/www", "update.tar": tar(*members)})
+
+
+def reason(path: Path, **conditions) -> str | None:
+    return check_files([path], Conditions(device_type="esp32", **conditions))[0]["reason"]
+
+
+def test_one_line_of_json_says_all(write):
+    path = write(made(suffix=".gz", type_info=TYPE_INFO | {"clears_artifact_provides": ["a.*"]}))
+    code, output = check(path, "--payload-type", "thing", "--json")
+    assert code == 0 and output.count("\n") == 1
+    assert list(json.loads(output).items()) == [
+        ("accepted", True),
+        ("reason", None),
+        ("artifact_name", "v2"),
+        ("artifact_group", None),
+        ("payload_type", "thing"),
+        ("signed", False),
+        (
+            "files",
+            [
+                {
+                    "name": "a.txt",
+                    "size": 6,
+                    "sha256": "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03",
+                }
+            ],
+        ),
+        ("provides", {"artifact_name": "v2", "rootfs-image.thing.version": "v2"}),
+        ("clears_provides", ["a.*"]),
+        ("depends", {"device_type": ["esp32"]}),
+    ]
+
+
+def test_what_is_not_known_is_null_or_empty(write):
+    code, output = check(write(lambda: b"no Artifact at all"), "--json")
+    assert code == 1
+    found = json.loads(output)
+    assert found.pop("reason").startswith("Artifact: expected more data, got the end")
+    assert list(found.values()) == [False, None, None, None, None, [], {}, [], {}]
+
+
+def test_a_rejection_after_the_header_shows_the_header(write):
+    code, output = check(write(of_type("other", {"a": b"x"})), "--json")
+    found = json.loads(output)
+    assert code == 1 and found["artifact_name"] == "v2" and found["files"][0]["size"] is None
+
+
+def test_several_files_one_line_each(write):
+    files = [write(made(), "1"), write(depends(device_type=["pico"]), "2"), write(made(), "3")]
+    code, output = check(*files, "--payload-type", "thing")
+    assert code == 1
+    assert output.splitlines() == [
+        f"{files[0]}: accepted: v2, payload type thing, not signed, 1 file, 6 bytes",
+        f"{files[1]}: rejected: Artifact is for device types ['pico'], this board is 'esp32'",
+        f"{files[2]}: accepted: v2, payload type thing, not signed, 1 file, 6 bytes",
+    ]
+
+
+def test_depends_and_what_the_board_provides(write):
+    path = write(depends(device_type=["esp32"], artifact_name=["v1"], artifact_group=["a=b"]))
+    words = [path, "--payload-type", "thing", "--provides", "artifact_name=v1"]
+    assert check(*words)[0] == 1
+    assert check(*words, "--provides", "artifact_group=a=b")[0] == 0
+
+
+def test_a_signature_by_any_of_the_keys(write, tmp_path):
+    path = write(signed())
+    for name in ("ours", "theirs"):
+        (tmp_path / name).write_bytes(key_pair(name)[1])
+    words = [path, "--payload-type", "thing", "--key", tmp_path / "theirs"]
+    code, output = check(*words)
+    assert code == 1 and "manifest.sig: expected a signature of this manifest by one" in output
+    code, output = check(*words, "--key", tmp_path / "ours")
+    assert code == 0 and ", signed, " in output
+
+
+def test_a_newer_version_must_stay(write):
+    path = write(made(type_info=TYPE_INFO | {"artifact_provides": {"app.version": "1.9"}}))
+    words = [path, "--payload-type", "thing", "--downgrade-key", "app.version"]
+    assert check(*words, "--provides", "app.version=1.8")[0] == 0
+    code, output = check(*words, "--provides", "app.version=1.10")
+    assert code == 1 and "expected app.version 1.10 or newer, got 1.9" in output
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["artifact.mender", "--provides", "x"], "expected KEY=VALUE, got 'x'"),
+        (["artifact.mender", "--heap", "large"], "a heap like 64wk"),
+        (["artifact.mender", "--file-root", "data"], "file_roots: expected"),
+        (["artifact.mender", "--key", "artifact.mender"], "key"),
+        (["missing.mender"], "does not exist"),
+        ([], "Missing argument"),
+    ],
+)
+def test_wrong_usage(write, tmp_path, monkeypatch, words, message):
+    write(made())
+    monkeypatch.chdir(tmp_path)
+    code, output = check(*words)
+    assert code == 2 and message in output
+
+
+# What the installers ask
+
+
+def test_an_application(write):
+    slot = tar(("app.py", APP), ("lib/x.py", b""))
+    assert reason(write(of_type("micropython-app", {"update.tar": slot}))) is None
+    assert reason(write(of_type("micropython-app", {"app.py": APP}), "flat")) is None
+    both = of_type("micropython-app", {"app.py": APP, "update.tar": slot})
+    assert "expected update.tar alone" in reason(write(both, "both"))
+
+
+def test_single_file_and_its_roots(write):
+    path = write(single_file("/data/x"))
+    assert reason(path) is None
+    assert "expected a folder in file_roots, ['/www']" in reason(path, file_roots=["/www"])
+    assert "expected a folder in file_roots" in reason(write(single_file("/"), "root"))
+    assert "dest_dir: expected" in reason(write(single_file("/a"), "slot"), file_roots=["/"])
+
+
+def test_a_directory_and_its_nested_tar(write):
+    assert reason(write(directory(("a/b.txt", b"x")))) is None
+    assert "without '..'" in reason(write(directory(("../b.txt", b"x"))))
+    assert "a relative path" in reason(write(directory(("/b.txt", b"x"))))
+    assert "'link'" in reason(write(directory(member("link", b"", b"2"))))
+
+
+def test_no_payload_reaches_the_host(write, tmp_path):
+    folder = str(tmp_path / "host")
+    path = write(single_file(folder))
+    assert reason(path, file_roots=["/"]) is None
+    assert not Path(folder).exists()
+
+
+def test_an_image_and_what_is_none(write):
+    image = b"\xe9" + bytes(22) + b"\1" + bytes(2000)
+    assert reason(write(of_type("rootfs-image", {"fw": image}, suffix=".gz"))) is None
+    assert "starts with 0x7f, expected 0xe9" in reason(
+        write(of_type("rootfs-image", {"fw": b"\x7fELF" + image}))
+    )
+    assert "no SHA-256 appended" in reason(
+        write(of_type("rootfs-image", {"fw": b"\xe9" + bytes(23)}))
+    )
+    assert "3 bytes are no ESP32 image" in reason(
+        write(of_type("rootfs-image", {"fw": b"\xe9ab"}))
+    )
+    assert "a second file" in reason(write(of_type("rootfs-image", {"a": image, "b": image})))
+    assert "holds no file" in reason(write(of_type("rootfs-image", {})))
+
+
+# Memory
+
+
+@pytest.mark.parametrize("heap", [1 << 10, 64 << 10])
+def test_a_heap_too_small_is_a_rejection(write, heap):
+    path = write(made(suffix=".gz"))
+    found = check_files([path, path], Conditions(device_type="esp32", heap=heap))
+    assert len(found) == 2
+    assert all("memory" in one["reason"].lower() for one in found)
+
+
+def test_a_large_payload_takes_no_more_than_a_small_one(write):
+    path = write(of_type("thing", {"big.bin": bytes(4 << 20)}, suffix=".gz"))
+    assert reason(path, payload_types=["thing"]) is None
