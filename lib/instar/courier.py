@@ -6,6 +6,7 @@
 #   await courier.deliver(server.report, id, "success")     # until it is accepted
 # SPDX-License-Identifier: MIT
 
+import asyncio
 import time
 
 from .errors import Aborted, Rejected, Transient
@@ -36,7 +37,9 @@ class Courier:
                 stream = await self._server.open(deployment, offset)
                 try:
                     async for view in stream:
-                        reader.feed(view)
+                        for _ in reader.steps(view):  # a signature takes long
+                            self._host.beat()
+                            await asyncio.sleep_ms(0)
                         offset += len(view)
                         self._progress(offset, len(view), stream.total)
                     return

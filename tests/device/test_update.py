@@ -176,7 +176,8 @@ class Reader:
     def __init__(self, on_header, open_file, verify, ignore_scripts):
         self.on_header = on_header
 
-    def feed(self, view):
+    def steps(self, view):
+        yield
         if self.on_header:
             self.on_header(self.header)
             self.on_header = None
