@@ -49,7 +49,9 @@ def make_agent():
     if settings.watchdog:
         board.watchdog(settings.watchdog * 1000)
     own, error = own_payload_types()
-    agent = Agent(settings, board, installers={**INSTALLERS, **own}, on_event=console)
+    installers = dict(INSTALLERS)
+    installers.update(own)
+    agent = Agent(settings, board, installers=installers, on_event=console)
     if error:
         agent.crashed(error)
     return agent
