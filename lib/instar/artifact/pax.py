@@ -5,6 +5,7 @@
 # SPDX-License-Identifier: MIT
 
 from .refusal import brief, refused
+from .utf8 import decode
 
 
 def read_pax(body, what):
@@ -49,7 +50,7 @@ def _decimal(raw, what):
 
 def _text(raw, what):
     try:
-        text = str(raw, "utf-8")
+        text = decode(raw)
     except UnicodeError:
         text = ""
     if not text or "\0" in text:

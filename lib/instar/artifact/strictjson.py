@@ -3,7 +3,8 @@
 # MicroPython's json takes `[1 2]`, `{"a" 1}` and `{1: 2}`, keeps the last of two equal keys, and
 # builds a list of 64 bytes from each `[]` of two. A verified text may still come from a sloppy
 # writer, and two readers must not see two things in it. So the structure is read here, strictly,
-# and only single strings and numbers go to json.
+# and only single strings and numbers go to json; it leaves pairs of surrogates as they were
+# escaped, which are joined here.
 # SPDX-License-Identifier: MIT
 
 import json
@@ -11,9 +12,12 @@ import json
 from micropython import const
 
 from .refusal import brief, refused
+from .utf8 import decode
 
 _MAX_DEPTH = const(8)
 _MAX_VALUES = const(512)
+_HIGH = const(0x36)  # the upper bits of the first surrogate of a pair (U+D800), and of the second
+_LOW = const(0x37)
 _BLANK = " \t\n\r"
 _DIGITS = "0123456789"
 _WORDS = {"true": True, "false": False, "null": None}
@@ -43,7 +47,7 @@ class _Parser:
         self._values = 0
         try:
             # The NUL is the end mark: JSON has no such character outside strings, nor inside.
-            self._text = str(raw, "utf-8") + "\0"
+            self._text = decode(raw) + "\0"
         except UnicodeError:
             raise refused(what, "JSON in UTF-8", "other bytes")
 
@@ -118,7 +122,27 @@ class _Parser:
                 self._escape()
             self._at += 1
         self._at += 1
-        return self._load(start)
+        text = self._load(start)
+        return self._joined(text) if self._text.find("\\u", start, self._at) >= 0 else text
+
+    def _joined(self, text):
+        """`text` with each pair of surrogates made the one character that it stands for."""
+        found = []
+        high = 0
+        for character in text:
+            code = ord(character)
+            if (code >> 10 == _LOW) != bool(high):
+                raise refused(self._what, "surrogates in pairs", "one alone")
+            if high:
+                found.append(chr(0x10000 + ((high & 0x3FF) << 10 | code & 0x3FF)))
+                high = 0
+            elif code >> 10 == _HIGH:
+                high = code
+            else:
+                found.append(character)
+        if high:
+            raise refused(self._what, "surrogates in pairs", "one alone")
+        return "".join(found)
 
     def _escape(self):
         self._at += 1

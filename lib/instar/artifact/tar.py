@@ -12,6 +12,7 @@
 from micropython import const
 
 from .refusal import brief, refused
+from .utf8 import decode
 
 # Kinds of member, as handler.begin gets them: the typeflag of the header, one character.
 FILE = "0"
@@ -226,7 +227,7 @@ class Tar:
 
     def _text(self, raw):
         try:
-            return str(raw, "utf-8")
+            return decode(raw)
         except UnicodeError:
             raise self._refused("a member name in UTF-8", brief(raw))
 
