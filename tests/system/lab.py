@@ -5,6 +5,9 @@ lab.flash(settings={"proof_timeout": 5})
 deployment = lab.deploy(lab.artifact("release-2"))
 lab.run("success")
 assert lab.server.statuses(deployment) == GOOD
+
+Lab(tmp_path, server, board="RPI_PICO_W") has a board without firmware slots: lab.flash() fills its
+slot /a, and lab.app_artifact("release-2", source) makes the update.
 """
 
 from __future__ import annotations
@@ -16,15 +19,18 @@ import os
 import subprocess
 from pathlib import Path
 
-from instar_tools import flash_builder, image_builder
-from instar_tools.artifact_writer import ROOTFS, write_artifact
+from instar_tools import flash_builder, image_builder, slot_builder
+from instar_tools.artifact_writer import ROOTFS, Content, write_artifact
+from instar_tools.board_kinds import ESP32_GENERIC, KINDS
 from instar_tools.paths import BOARDS, FIRMWARE, micropython
 from instar_tools.server.testing import DevServer
 from instar_tools.simulator import Simulator
 
 GOOD = ["downloading", "installing", "rebooting", "installing", "success"]
 ROLLED_BACK = ["downloading", "installing", "rebooting", "failure"]
-DEVICE_TYPE = "esp32"
+DEVICE_TYPES = {"ESP32_GENERIC": "esp32", "RPI_PICO_W": "pico-w"}
+APP = "micropython-app"
+STORE_HEADER = 12  # magic, length, CRC before a record of the board's store
 SECONDS = 60  # a limit for a board that never comes to an end, not a measure
 
 
@@ -40,9 +46,13 @@ def image(name: str, head: str = "", app: str | None = None) -> bytes:
 class Lab:
     """A board's flash file, its simulator, and everything that both sides said."""
 
-    def __init__(self, folder: Path, server: DevServer, **simulator) -> None:
+    def __init__(
+        self, folder: Path, server: DevServer, board: str = ESP32_GENERIC.name, **simulator
+    ) -> None:
         self.folder = folder
         self.server = server
+        self.kind = KINDS[board]
+        self.device_type = DEVICE_TYPES[board]
         self.path = folder / "board.flash"
         self.events: list[dict] = []
         self.console: list[str] = []
@@ -63,11 +73,17 @@ class Lab:
         first: bytes | None = None,
         settings: dict | None = None,
         files: dict[str, bytes] | None = None,
+        app: str | None = None,
     ) -> None:
-        """Make the flash file of a board that was just flashed, with its settings and CAs."""
+        """Make the flash file of a board that was just flashed, with its settings and CAs.
+
+        first: the firmware image; app: source of the application where there are no firmware
+        slots. Without: the firmware's own, the sample.
+        """
         values = {
             "mender_url": self.server.url,
-            "device_type": DEVICE_TYPE,
+            "device_type": self.device_type,
+            "wifi_ssid": "lab",
             "artifact_name": "release-1",
             "ca": ["/api-ca.der", "/storage-ca.der"],
             "ntp_host": "127.0.0.1",
@@ -86,25 +102,43 @@ class Lab:
             "/storage-ca.der": self.server.storage_ca_der,
             **(files or {}),
         }
-        paths = {}
-        for number, (name, data) in enumerate(content.items()):
-            paths[name] = self.folder / f"file-{number}"
-            paths[name].write_bytes(data)
-        flash_builder.write_flash(self.path, first or image("release-1"), files=paths, seed=1)
+        if self.kind.firmware_slots:
+            first = first or image("release-1")
+        else:
+            folder = self._app_folder("first", app)
+            content = slot_builder.device_files(self.kind.name, folder) | content
+        flash_builder.write_flash(self.path, first, kind=self.kind, files=content, seed=1)
+
+    def _app_folder(self, name: str, source: str | None) -> Path:
+        folder = self.folder / f"app-{name}"
+        folder.mkdir(exist_ok=True)
+        source = (FIRMWARE / "app.py").read_text() if source is None else source
+        (folder / "app.py").write_text(source)
+        return folder
 
     def artifact(self, name: str, payload: bytes | None = None, **release) -> Path:
         """A rootfs-image Artifact of a firmware image, or of other bytes."""
         source = self.folder / f"{name}.bin"
         source.write_bytes(image(name) if payload is None else payload)
+        return self._write(name, {"payload_type": ROOTFS, "files": [source], **release})
+
+    def app_artifact(
+        self, name: str, source: str | None = None, key: bytes | None = None, **release
+    ) -> Path:
+        """A micropython-app Artifact for this board's slots, signed if there is a key (PEM).
+
+        source: of app.py; None: the sample. A board without firmware slots gets instar with it.
+        """
+        board = None if self.kind.firmware_slots else self.kind.name
+        files = slot_builder.slot_files(board, self._app_folder(name, source))
+        payload = Content(slot_builder.UPDATE_TAR, slot_builder.update_tar(files))
+        fields = {"payload_type": APP, "files": [payload], "key": key, **release}
+        return self._write(name, fields)
+
+    def _write(self, name: str, release: dict) -> Path:
         path = self.folder / f"{name}.mender"
-        release = {
-            "artifact_name": name,
-            "device_types": [DEVICE_TYPE],
-            "payload_type": ROOTFS,
-            "files": [source],
-            **release,
-        }
-        write_artifact(path, **release)
+        fields = {"artifact_name": name, "device_types": [self.device_type], **release}
+        write_artifact(path, **fields)
         return path
 
     def deploy(self, path: Path) -> str:
@@ -141,8 +175,22 @@ class Lab:
         return [event["message"] for event in self.events if event["event"] == "error"]
 
     def slot(self) -> str:
-        """The slot that ran last."""
+        """The slot that ran last: ota_0 or ota_1; without firmware slots app_slot()."""
+        if not self.kind.firmware_slots:
+            return self.app_slot() or "a"
         return [event["slot"] for event in self.events if event["event"] == "boot"][-1]
+
+    def app_slot(self) -> str | None:
+        """The application slot that the boot guard's record names; None: there is no record."""
+        record = self.slots()
+        return record["active"] if record else None
+
+    def slots(self) -> dict | None:
+        """The boot guard's record."""
+        try:
+            return json.loads(self.read("/.instar/slots")[STORE_HEADER:])
+        except FileNotFoundError:
+            return None
 
     def read(self, path: str) -> bytes:
         """A file of the board's file system, read by mounting it."""
@@ -150,8 +198,11 @@ class Lab:
             [micropython(), Path(__file__).parent / "read_vfs.py", self.path, path],
             env={**os.environ, "MICROPYPATH": f"{BOARDS / 'UNIX'}:.frozen"},
             capture_output=True,
-            check=True,
+            check=False,
         )
+        if done.returncode == 2:
+            raise FileNotFoundError(path)
+        assert done.returncode == 0, done.stdout + done.stderr
         return bytes.fromhex(done.stdout.decode())
 
     def digest(self, label: str, length: int | None = None) -> str:

@@ -1,14 +1,21 @@
 # Run by MicroPython: prints a file of a simulated board in hex. read_vfs.py FLASH /path
+# Exit code 2: there is no such file.
+import errno
+import os
 import sys
 
-import esp32
+import mainboard
 import nor
-import otadata
 import vfs
 
 chip = nor.Flash(sys.argv[1])
-rows = otadata.with_vfs(otadata.table(chip), chip.size)
-esp32.attach(chip, rows, rows[-1])
-vfs.mount(vfs.VfsLfs2(esp32.Partition("vfs"), mtime=False), "/board")
-with open("/board" + sys.argv[2], "rb") as file:
+family = mainboard.family_of(chip)
+family.attach(chip)
+vfs.mount(family.file_system(family.storage()), "/board")
+path = "/board" + sys.argv[2]
+try:
+    os.stat(path)
+except OSError as error:
+    sys.exit(2 if error.errno == errno.ENOENT else 1)
+with open(path, "rb") as file:
     print(file.read(8192).hex())

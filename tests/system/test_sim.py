@@ -6,7 +6,6 @@ import json
 import os
 import socket
 import ssl
-import subprocess
 import sys
 import threading
 import time
@@ -17,64 +16,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from workbench import SAY, Bench, instar
 
-from instar_tools import image_builder
-from instar_tools.flash_builder import OTA_4MIB, write_flash
-from instar_tools.simulator import Simulator, condition, heap_bytes
+from instar_tools.board_kinds import OTA_4MIB
+from instar_tools.simulator import condition, heap_bytes
 
 OTA_0, OTA_1 = (row[2] for row in OTA_4MIB[3:])
-SAY = """def say(event, **info):
-    import json
-    print('@instar ' + json.dumps(dict(info, event=event)))
-"""
-
-
-class Bench:
-    """A board on the bench: programs for its slots, its runs, what was seen of them."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.flash = folder / "board.flash"
-        self.events: list[dict] = []
-        self.text: list[str] = []
-
-    def image(self, main="", version="1", **files):
-        content = {name.replace("_py", ".py"): text.encode() for name, text in files.items()}
-        return image_builder.build_image(version, {"main.py": (SAY + main).encode(), **content})
-
-    def make(self, main="", board_files=None, **files):
-        paths = {}
-        for i, (name, text) in enumerate((board_files or {}).items()):
-            path = self.folder / f"file{i}"
-            path.write_bytes(text if isinstance(text, bytes) else text.encode())
-            paths[name] = path
-        write_flash(self.flash, self.image(main, **files), files=paths, seed=7)
-        return self
-
-    def simulator(self, **options):
-        return Simulator(
-            self.flash,
-            on_event=self.events.append,
-            console=lambda line: self.text.append(line.decode()),
-            **options,
-        )
-
-    def run(self, until=None, boots=None, **options):
-        self.events.clear()
-        self.text.clear()
-        return self.simulator(**options).run(until, seconds=30, boots=boots)
-
-    def put(self, address, data):
-        with open(self.flash, "r+b") as f:
-            f.seek(address)
-            f.write(data)
-
-    def seen(self, *names):
-        return [event for event in self.events if event["event"] in names]
-
-    def one(self, name):
-        (event,) = self.seen(name)
-        return event
 
 
 @pytest.fixture
@@ -444,16 +391,6 @@ def test_a_run_ends_at_its_time_and_can_go_on(bench):
     assert simulator.run(seconds=0.5).reason == "deadline"
     assert simulator.run("up", seconds=30).met
     assert [event["boot"] for event in bench.seen("boot")] == [1, 2]
-
-
-def instar(*words):
-    return subprocess.run(
-        [sys.executable, "-c", "from instar_tools.cli import main; main()", *map(str, words)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "NO_COLOR": "1"},
-    )
 
 
 def test_the_command_line(bench):
