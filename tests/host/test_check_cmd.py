@@ -161,6 +161,16 @@ def test_an_application(write):
     assert "expected update.tar alone" in reason(write(both, "both"))
 
 
+def test_what_a_rejected_one_left_open_does_not_disturb_the_next(write):
+    slot = tar(("app.py", APP), ("big", bytes(9000)))
+    good = of_type("micropython-app", {"update.tar": slot})
+    bad = of_type("micropython-app", {"update.tar": slot}, data=[("update.tar", slot[:8000])])
+    paths = [write(build, str(i)) for i, build in enumerate([bad, good] * 4)]
+    found = check_files(paths, Conditions(device_type="esp32"))
+    assert [one["accepted"] for one in found] == [False, True] * 4
+    assert "expected SHA-256" in found[0]["reason"]
+
+
 def test_single_file_and_its_roots(write):
     path = write(single_file("/data/x"))
     assert reason(path) is None

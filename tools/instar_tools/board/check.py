@@ -3,11 +3,10 @@
 # Prints one line of JSON for each: {"error": null or text, "header": null or {...}, "sizes": {}};
 # or {"unusable": text} alone, if the options are none that a board could have.
 #
-# Options: files, flash (a host file for the file system), rom (a ROMFS with instar
-# and stand_ins, as bytecode),
-# heap (bytes that the board's code gets), settings, keys (bytes as hex), provides, types (payload
-# types that are taken without an installer). They come on stdin: a long command line kills the
-# unix port.
+# Options: files, flash (a host file for the file system), rom (a ROMFS with instar and stand_ins,
+# as bytecode), heap (bytes that the board's code gets), settings, keys (bytes as hex), provides,
+# types (payload types that are taken without an installer). They come on stdin: a long command
+# line kills the unix port.
 #
 # What is stored is what an installer's download() stores: nothing is installed or started.
 # Limits: no slot for a rootfs-image is there; stand_ins.py looks at the image instead.
@@ -72,6 +71,7 @@ class Watched:
         self._sizes = sizes
         self.begin = installer.begin
         self.installed = installer.installed
+        self.cleanup = installer.cleanup
 
     def download(self, name, size):
         self._sizes[name] = size
@@ -109,6 +109,16 @@ def load_settings(options):
     return Settings(options["settings"], Store("/.instar"))
 
 
+async def taken_in(intake, courier, source):
+    try:
+        await intake.fetch(courier, source)
+        intake.installer.installed()
+    finally:
+        # Nothing may be open when the file system goes.
+        if intake.installer:
+            await intake.installer.cleanup()
+
+
 def checked(source, options):
     """Take the Artifact in as an update does, up to the moment before install()."""
     from stand_ins import stand_ins
@@ -129,8 +139,7 @@ def checked(source, options):
     )
     error = None
     try:
-        asyncio.run(intake.fetch(courier, source))
-        intake.installer.installed()
+        asyncio.run(taken_in(intake, courier, source))
     except MemoryError as problem:
         error = f"out of memory: {problem}"
     except Exception as problem:  # whatever it is, the update would fail with it
