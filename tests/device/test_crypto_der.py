@@ -1,4 +1,4 @@
-from instar.crypto import der
+from instar.crypto import der, encode, pem
 from instar.errors import Rejected
 
 
@@ -17,23 +17,26 @@ def integer(reader):
 
 def test_what_is_written_is_read_back():
     for value in (0, 1, 127, 128, 255, 256, 0x7FFF, 0x8000, 1 << 255, (1 << 256) - 1, 1 << 4095):
-        reader = der.Reader(der.integer(value))
+        reader = der.Reader(encode.integer(value))
         assert reader.integer() == value
         reader.end()
     for size in (0, 1, 127, 128, 255, 256, 5000):
         data = bytes(i & 0xFF for i in range(size))
-        assert bytes(der.Reader(der.octet_string(data)).octet_string()) == data
-        assert bytes(der.Reader(der.bit_string(data)).bit_string()) == data
+        assert bytes(der.Reader(encode.octet_string(data)).octet_string()) == data
+        assert bytes(der.Reader(encode.bit_string(data)).bit_string()) == data
 
 
 def test_writer_gives_the_known_bytes():
-    assert der.integer(0) == b"\x02\x01\x00"
-    assert der.integer(128) == b"\x02\x02\x00\x80"
-    assert der.sequence(der.null(), der.oid(b"\x2a\x03")) == b"\x30\x06\x05\x00\x06\x02\x2a\x03"
-    assert der.bit_string(b"\xff") == b"\x03\x02\x00\xff"
-    assert der.context(1, der.null()) == b"\xa1\x02\x05\x00"
-    assert der.octet_string(b"a" * 128)[:3] == b"\x04\x81\x80"
-    assert der.octet_string(b"a" * 256)[:4] == b"\x04\x82\x01\x00"
+    assert encode.integer(0) == b"\x02\x01\x00"
+    assert encode.integer(128) == b"\x02\x02\x00\x80"
+    assert (
+        encode.sequence(encode.null(), encode.oid(b"\x2a\x03"))
+        == b"\x30\x06\x05\x00\x06\x02\x2a\x03"
+    )
+    assert encode.bit_string(b"\xff") == b"\x03\x02\x00\xff"
+    assert encode.context(1, encode.null()) == b"\xa1\x02\x05\x00"
+    assert encode.octet_string(b"a" * 128)[:3] == b"\x04\x81\x80"
+    assert encode.octet_string(b"a" * 256)[:4] == b"\x04\x82\x01\x00"
 
 
 def test_elements_are_read_in_order_and_nested():
@@ -98,19 +101,19 @@ def test_bit_length():
 def test_pem_has_lines_of_64_and_is_read_back():
     for size in (1, 47, 48, 49, 96, 1190):
         data = bytes(i * 7 & 0xFF for i in range(size))
-        text = der.to_pem("PUBLIC KEY", data)
+        text = pem.to_pem("PUBLIC KEY", data)
         lines = text.split("\n")
         assert lines[0] == "-----BEGIN PUBLIC KEY-----"
         assert lines[-2:] == ["-----END PUBLIC KEY-----", ""]
         assert all(len(line) == 64 for line in lines[1:-3])
         assert 1 <= len(lines[-3]) <= 64
-        assert der.from_pem(text.encode()) == [("PUBLIC KEY", data)]
+        assert pem.from_pem(text.encode()) == [("PUBLIC KEY", data)]
 
 
 def test_pem_blocks_among_other_text():
     text = b"Bag Attributes\r\n-----BEGIN A-----\r\nAAEC\r\n-----END A-----\r\nx\r\n"
     text += b"-----BEGIN B B-----\nAw\n==\n-----END B B-----"
-    assert der.from_pem(text) == [("A", b"\0\1\2"), ("B B", b"\3")]
+    assert pem.from_pem(text) == [("A", b"\0\1\2"), ("B B", b"\3")]
 
 
 def test_damaged_pem():
@@ -132,7 +135,7 @@ def test_damaged_pem():
         (b"-----BEGIN A-----\nAA==AAEC\n-----END A-----", "expected base64"),
     ):
         try:
-            got = der.from_pem(text)
+            got = pem.from_pem(text)
         except Rejected as error:
             assert expected in str(error), (text, error)
         else:

@@ -1,6 +1,6 @@
 import os
 
-from instar.crypto import der, p256
+from instar.crypto import encode, p256
 from instar.crypto.keys import P256Key, generate, load, run
 from instar.errors import Rejected
 
@@ -107,8 +107,8 @@ def test_a_damaged_pem_shows_nothing_of_the_key():
 
 def test_private_numbers_out_of_range():
     def sec1(secret):
-        oid = der.oid(b"\x2a\x86\x48\xce\x3d\x03\x01\x07")
-        return der.sequence(der.integer(1), der.octet_string(secret), der.context(0, oid))
+        curve = encode.context(0, encode.oid(b"\x2a\x86\x48\xce\x3d\x03\x01\x07"))
+        return encode.sequence(encode.integer(1), encode.octet_string(secret), curve)
 
     for d in (0, p256.N, (1 << 256) - 1):
         assert "expected a number in [1, n-1]" in refusal(sec1(d.to_bytes(32, "big")))
@@ -118,7 +118,7 @@ def test_private_numbers_out_of_range():
 
 
 def test_a_sec1_key_that_names_no_curve():
-    data = der.sequence(der.integer(1), der.octet_string(b"\1" * 32))
+    data = encode.sequence(encode.integer(1), encode.octet_string(b"\1" * 32))
     assert "expected curve P-256 (1.2.840.10045.3.1.7), got none" in refusal(data)
 
 

@@ -3,6 +3,7 @@ import json
 from binascii import a2b_base64
 
 from instar.crypto import der, oids, p256
+from instar.crypto.encode import bit_string, integer, null, octet_string, oid, sequence
 from instar.crypto.keys import load as load_private
 from instar.crypto.keys import run
 from instar.crypto.public import load
@@ -36,7 +37,7 @@ def taken(data):
 
 def info(key, curve=oids.P256):
     """SubjectPublicKeyInfo of a point, in its encoded form."""
-    return der.sequence(der.sequence(der.oid(oids.EC), der.oid(curve)), der.bit_string(key))
+    return sequence(sequence(oid(oids.EC), oid(curve)), bit_string(key))
 
 
 def point(x, y):
@@ -113,13 +114,13 @@ def test_both_forms_of_a_signature_by_ecdsa():
         b"\0" + raw,
         signature + b"\0",
         signature[:-1],
-        der.sequence(der.integer(r)),
-        der.sequence(der.integer(r), der.integer(s), der.integer(0)),
-        der.sequence(der.integer(r), der.octet_string(s.to_bytes(32, "big"))),
-        der.sequence(padded(r), der.integer(s)),
-        der.sequence(negative, der.integer(s)),
-        der.sequence(der.integer(r), der.integer(0)),
-        der.sequence(der.integer(r + p256.N), der.integer(s)),
+        sequence(integer(r)),
+        sequence(integer(r), integer(s), integer(0)),
+        sequence(integer(r), octet_string(s.to_bytes(32, "big"))),
+        sequence(padded(r), integer(s)),
+        sequence(negative, integer(s)),
+        sequence(integer(r), integer(0)),
+        sequence(integer(r + p256.N), integer(s)),
         b"\x30\x81" + signature[1:],  # not the shortest form of the length
         b"\x31" + signature[1:],
         b"\x30\x00",
@@ -139,7 +140,7 @@ def test_a_short_signature_in_der_is_one():
     s = 1
     d = 3
     e = (s * half - r * d) % p256.N
-    signature = der.sequence(der.integer(r), der.integer(s))
+    signature = sequence(integer(r), integer(s))
     assert len(signature) < 40
     key = load(info(point(*run(p256.multiply_base(d)))))
     assert run(key.verify(e.to_bytes(32, "big"), signature)) is True
@@ -217,7 +218,7 @@ def test_points():
 def test_rsa_numbers():
     fields = der.Reader(contents("rsa2048-pkcs1.der")).sequence()
     n, e = fields.integer(), fields.integer()
-    assert load(der.sequence(der.integer(n), der.integer(e))).kind == "rsa"
+    assert load(sequence(integer(n), integer(e))).kind == "rsa"
     for numbers, expected in (
         ((n, e + 1), "odd public exponent"),
         ((n, 1), "odd public exponent"),
@@ -229,24 +230,30 @@ def test_rsa_numbers():
         ((), "expected INTEGER"),
         ((0, e), "got a private key"),
     ):
-        message = refusal(der.sequence(*[der.integer(number) for number in numbers]))
+        message = refusal(sequence(*[integer(number) for number in numbers]))
         assert expected in message, (expected, message)
 
 
 def test_other_shapes_are_refused():
     x, y = run(p256.multiply_base(7))
-    key = der.bit_string(point(x, y))
-    ec, curve = der.oid(oids.EC), der.oid(oids.P256)
+    key = bit_string(point(x, y))
+    ec, curve = oid(oids.EC), oid(oids.P256)
     for data, expected in (
-        (der.sequence(der.sequence(ec), key), "expected OID"),
-        (der.sequence(der.sequence(ec, der.sequence()), key), "expected OID"),
-        (der.sequence(der.sequence(ec, curve, der.null()), key), "expected the end"),
-        (der.sequence(der.sequence(ec, curve)), "expected BIT STRING"),
-        (der.sequence(der.sequence(ec, curve), key, key), "expected the end"),
-        (der.sequence(der.sequence(der.oid(oids.RSA)), key), "expected NULL"),
-        (der.sequence(der.sequence(der.oid(oids.RSA), der.null()), key), "expected SEQUENCE"),
-        (der.sequence(der.sequence(der.null()), key), "got a certificate or something else"),
-        (der.sequence(), "expected INTEGER"),
+        (sequence(sequence(ec), key), "expected OID"),
+        (sequence(sequence(ec, sequence()), key), "expected OID"),
+        (sequence(sequence(ec, curve, null()), key), "expected the end"),
+        (sequence(sequence(ec, curve)), "expected BIT STRING"),
+        (sequence(sequence(ec, curve), key, key), "expected the end"),
+        (sequence(sequence(oid(oids.RSA)), key), "expected NULL"),
+        (
+            sequence(sequence(oid(oids.RSA), null()), key),
+            "expected SEQUENCE",
+        ),
+        (
+            sequence(sequence(null()), key),
+            "got a certificate or something else",
+        ),
+        (sequence(), "expected INTEGER"),
         (b"", "expected SEQUENCE"),
         (b"hello", "expected SEQUENCE"),
         (b"\x30" * 4097, "expected at most 4096 bytes, got 4097"),

@@ -1,37 +1,28 @@
-# Just enough DER and PEM for keys and signatures: a strict bounded reader, and a writer.
+# Just enough DER for keys and signatures: a strict bounded reader. encode.py writes it.
 #
 #   outer = Reader(data, "signature")
 #   pair = outer.sequence()
 #   r, s = pair.integer(), pair.integer()
 #   pair.end(), outer.end()             # nothing may follow
 #
-#   der = sequence(integer(r), integer(s))
-#
 # Limits: one-byte tags, definite lengths below 64 KiB in their shortest form, non-negative
 # INTEGERs, whole-byte BIT STRINGs. Everything else is Rejected. The reader copies nothing but
 # what oid() returns; the other results are memoryviews of the data.
 # SPDX-License-Identifier: MIT
-
-import binascii
 
 from micropython import const
 
 from ..errors import Rejected
 
 INTEGER = const(0x02)
+BIT_STRING = const(0x03)
 OCTET_STRING = const(0x04)
-SEQUENCE = const(0x30)
-_BIT_STRING = const(0x03)
-_NULL = const(0x05)
+NULL = const(0x05)
 OID = const(0x06)
-_CONTEXT = const(0xA0)
+SEQUENCE = const(0x30)
+CONTEXT = const(0xA0)
 
 _NAMES = {2: "INTEGER", 3: "BIT STRING", 4: "OCTET STRING", 5: "NULL", 6: "OID", 48: "SEQUENCE"}
-
-_BEGIN = b"-----BEGIN "
-_DASHES = b"-----"
-_MAX_LABEL = const(64)
-_PEM_BYTES = const(48)  # bytes in a PEM line of 64 characters
 
 
 def _name(tag):
@@ -94,7 +85,7 @@ class Reader:
 
     def context(self, number):
         """The next [number] EXPLICIT element, as a Reader of its contents."""
-        return Reader(self.element(_CONTEXT | number), self._what)
+        return Reader(self.element(CONTEXT | number), self._what)
 
     def integer(self):
         """The next INTEGER; negative ones and padded ones are refused."""
@@ -111,7 +102,7 @@ class Reader:
 
     def bit_string(self):
         """The bytes of the next BIT STRING, which must be a whole number of them."""
-        content = self.element(_BIT_STRING)
+        content = self.element(BIT_STRING)
         if not len(content) or content[0]:
             self._refuse("a BIT STRING of whole bytes", "unused bits, or nothing")
         return content[1:]
@@ -122,7 +113,7 @@ class Reader:
 
     def null(self):
         """The next NULL."""
-        if len(self.element(_NULL)):
+        if len(self.element(NULL)):
             self._refuse("an empty NULL", "one with contents")
 
 
@@ -154,103 +145,3 @@ def bit_length(value):
             length += step
         step >>= 1
     return length + value
-
-
-def _element(tag, *parts):
-    size = sum(len(part) for part in parts)
-    if size < 0x80:
-        header = bytes((tag, size))
-    elif size < 0x100:
-        header = bytes((tag, 0x81, size))
-    else:
-        header = bytes((tag, 0x82, size >> 8, size & 0xFF))
-    return b"".join((header,) + parts)
-
-
-def sequence(*parts):
-    """A SEQUENCE of elements that are encoded already."""
-    return _element(SEQUENCE, *parts)
-
-
-def context(number, *parts):
-    """A [number] EXPLICIT element around elements that are encoded already."""
-    return _element(_CONTEXT | number, *parts)
-
-
-def integer(value):
-    """An INTEGER >= 0. One bit more than it needs keeps the sign bit clear."""
-    return _element(INTEGER, value.to_bytes(bit_length(value) // 8 + 1, "big"))
-
-
-def octet_string(data):
-    """An OCTET STRING of `data` (bytes)."""
-    return _element(OCTET_STRING, data)
-
-
-def bit_string(data):
-    """A BIT STRING of whole bytes."""
-    return _element(_BIT_STRING, b"\0", data)
-
-
-def oid(encoded):
-    """An OBJECT IDENTIFIER from its encoded contents."""
-    return _element(OID, encoded)
-
-
-def null():
-    """NULL."""
-    return _element(_NULL)
-
-
-def to_pem(label, data):
-    """DER as PEM text (str): 64 columns, '\\n', a line break at the end. RFC 7468 section 2."""
-    lines = [f"-----BEGIN {label}-----\n"]
-    for at in range(0, len(data), _PEM_BYTES):
-        lines.append(binascii.b2a_base64(data[at : at + _PEM_BYTES]).decode())
-    lines.append(f"-----END {label}-----\n")
-    return "".join(lines)
-
-
-def from_pem(data):
-    """Every block of a PEM text (bytes), as a list of (label, DER), a str and bytes.
-
-    Text around the blocks is ignored; line breaks may be LF or CRLF. Rejected: no block, a block
-    without its end, headers inside a block (RFC 1421 encryption), anything that is not base64.
-    """
-    blocks = []
-    at = data.find(_BEGIN)
-    while at >= 0:
-        label = _label(data, at + len(_BEGIN))
-        at += len(_BEGIN) + len(label) + len(_DASHES)
-        end = data.find(f"-----END {label}-----".encode(), at)
-        if end < 0:
-            raise Rejected(f"PEM: expected '-----END {label}-----', got none")
-        blocks.append((label, _base64(data[at:end], label)))
-        at = data.find(_BEGIN, end)
-    if not blocks:
-        raise Rejected("PEM: expected '-----BEGIN', got none")
-    return blocks
-
-
-def _label(data, at):
-    # Messages quote the label: where the dashes after it are lost, what follows is the key.
-    end = data.find(_DASHES, at, at + _MAX_LABEL)
-    label = data[at:end] if end > at else b"?"
-    for char in label:
-        if char not in b" 0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ":
-            raise Rejected("PEM: expected a label in capitals and '-----' after it, got no such")
-    return label.decode()
-
-
-def _base64(body, label):
-    if b":" in body:
-        raise Rejected(f"PEM: expected base64 in {label}, got headers (an encrypted key?)")
-    body = b"".join(body.split())
-    try:
-        data = binascii.a2b_base64(body)
-    except ValueError:
-        data = b""
-    # a2b_base64 skips what it does not know: only what encodes back to the same text is base64.
-    if binascii.b2a_base64(data)[:-1] != body or not body:
-        raise Rejected(f"PEM: expected base64 in {label}, got something else")
-    return data

@@ -9,7 +9,8 @@
 # a task drives it with next() and lets others go on between two steps.
 #
 # Limits: P-256 (SEC1, PKCS#8) and RSA of 2048 to 4096 bits (PKCS#1, PKCS#8), not encrypted. The
-# public half is always computed: one that stands in the file is not looked at.
+# public half is always computed: one that stands in the file is not looked at. Of ecdsa.py and
+# rsa.py only that is imported which the key needs.
 # SPDX-License-Identifier: MIT
 
 import hashlib
@@ -17,7 +18,7 @@ import hashlib
 from micropython import const
 
 from ..errors import Rejected
-from . import der, ecdsa, oids, rsa
+from . import der, encode, oids, pem
 
 _MAX_KEY = const(8192)  # an RSA-4096 key in PEM has 3272 bytes
 
@@ -49,26 +50,30 @@ class P256Key:
 
     def sign(self, message):
         """Generator -> ECDSA of the message's SHA-256, as DER of SEQUENCE {r, s}: 8..72 bytes."""
-        r, s = yield from ecdsa.sign(self._d, hashlib.sha256(message).digest())
-        return der.sequence(der.integer(r), der.integer(s))
+        from .ecdsa import sign
+
+        r, s = yield from sign(self._d, hashlib.sha256(message).digest())
+        return encode.sequence(encode.integer(r), encode.integer(s))
 
     def public_pem(self):
         """Generator -> the public key as SubjectPublicKeyInfo PEM (str). RFC 5480."""
         x, y = yield from self.public_point()
-        algorithm = der.sequence(der.oid(oids.EC), der.oid(oids.P256))
+        algorithm = encode.sequence(encode.oid(oids.EC), encode.oid(oids.P256))
         point = b"\4" + x.to_bytes(32, "big") + y.to_bytes(32, "big")
         return _public_pem(algorithm, point)
 
     def public_point(self):
         """Generator -> (x, y), computed once."""
+        from .ecdsa import public
+
         if not self._point:
-            self._point = yield from ecdsa.public(self._d)
+            self._point = yield from public(self._d)
         return self._point
 
     def to_der(self):
         """The private key as SEC1 DER (RFC 5915), without its optional public half: 51 bytes."""
-        secret = der.octet_string(self._d.to_bytes(32, "big"))
-        return der.sequence(der.integer(1), secret, der.context(0, der.oid(oids.P256)))
+        secret = encode.octet_string(self._d.to_bytes(32, "big"))
+        return encode.sequence(encode.integer(1), secret, encode.context(0, encode.oid(oids.P256)))
 
 
 class RSAKey:
@@ -77,32 +82,40 @@ class RSAKey:
     kind = "rsa"
 
     def __init__(self, numbers):
-        rsa.check(numbers)
+        from .rsa import check
+
+        check(numbers)
         self._numbers = numbers
 
     def sign(self, message):
         """Generator -> RSASSA-PKCS1-v1_5 of the message's SHA-256, as many bytes as n has."""
-        return (yield from rsa.sign(self._numbers, hashlib.sha256(message).digest()))
+        from .rsa import sign
+
+        return (yield from sign(self._numbers, hashlib.sha256(message).digest()))
 
     def public_pem(self):
         """Generator -> the public key as SubjectPublicKeyInfo PEM (str). RFC 3279."""
         yield
         n, e = self._numbers[:2]
-        algorithm = der.sequence(der.oid(oids.RSA), der.null())
-        return _public_pem(algorithm, der.sequence(der.integer(n), der.integer(e)))
+        algorithm = encode.sequence(encode.oid(oids.RSA), encode.null())
+        return _public_pem(algorithm, encode.sequence(encode.integer(n), encode.integer(e)))
 
     def to_der(self):
         """The private key as PKCS#1 DER (RFC 8017 A.1.2)."""
-        return der.sequence(der.integer(0), *[der.integer(number) for number in self._numbers])
+        return encode.sequence(
+            encode.integer(0), *[encode.integer(number) for number in self._numbers]
+        )
 
 
 def _public_pem(algorithm, key):
-    return der.to_pem("PUBLIC KEY", der.sequence(algorithm, der.bit_string(key)))
+    return pem.to_pem("PUBLIC KEY", encode.sequence(algorithm, encode.bit_string(key)))
 
 
 def generate(random):
     """Generator -> a new P256Key. random: n -> n random bytes, such as os.urandom."""
-    key = P256Key(ecdsa.generate(random))
+    from .ecdsa import generate as generate_number
+
+    key = P256Key(generate_number(random))
     yield from key.public_point()
     return key
 
@@ -135,7 +148,7 @@ def load(data):
 
 def _from_pem(text):
     # `openssl ecparam -genkey` writes a block EC PARAMETERS before the key.
-    blocks = der.from_pem(text)
+    blocks = pem.from_pem(text)
     for label, data in blocks:
         if label in ("PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY"):
             return data
@@ -172,8 +185,10 @@ def _sec1(version, fields, curve):
     _curve(curve or b"")
     if len(secret) != 32:
         raise Rejected(f"private key: expected 32 bytes for P-256, got {len(secret)}")
+    from .p256 import N
+
     d = int.from_bytes(secret, "big")
-    if not 1 <= d < ecdsa.N:
+    if not 1 <= d < N:
         raise Rejected("private key: expected a number in [1, n-1], got one outside")
     return P256Key(d)
 

@@ -119,7 +119,9 @@ def load(data):
 
 
 def _from_pem(text):
-    blocks = der.from_pem(text)
+    from .pem import from_pem
+
+    blocks = from_pem(text)
     labels = [label for label, _ in blocks]
     if labels not in (["PUBLIC KEY"], ["RSA PUBLIC KEY"]):
         came = ", ".join(labels)
