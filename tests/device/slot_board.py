@@ -8,6 +8,7 @@
 #   board.sweep(act, check)             # power cut at every flash operation of act()
 #
 # Everything of the host that a test needs has to be imported before the first Board is made.
+import hashlib
 import os
 import sys
 
@@ -19,22 +20,25 @@ BLOCK = 4096
 BLOCKS = 128
 HOWS = ("before", "torn", "after")
 
-# What the tests import on a board whose agent lies in a slot.
+_GUARD = ("__init__", "errors", "store", "boot")
 _AGENT = (
-    ["__init__.py", "errors.py", "store.py", "boot.py", "memory.py"]
-    + ["installers/" + name for name in ("__init__.py", "base.py", "app.py", "tree.py")]
-    + ["artifact/" + name for name in os.listdir("lib/instar/artifact") if name.endswith(".py")]
+    _GUARD
+    + ("memory",)
+    + tuple("installers/" + name for name in ("__init__", "base", "app", "tree"))
+    + tuple(
+        "artifact/" + name[:-3] for name in os.listdir("lib/instar/artifact") if name[-3:] == ".py"
+    )
 )
-_GUARD = ("__init__.py", "errors.py", "store.py", "boot.py")
 
 
 def _source(path):
     with open(path, "rb") as file:
-        return file.read(100000)
+        return file.read(os.stat(path)[6])
 
 
-AGENT = {"instar/" + name: _source("lib/instar/" + name) for name in _AGENT}
-GUARD = {"/guard/instar/" + name: AGENT["instar/" + name] for name in _GUARD}
+# What a board has in /guard, and in a slot for the tests' own use.
+GUARD = {f"/guard/instar/{name}.py": _source(f"lib/instar/{name}.py") for name in _GUARD}
+AGENT = {f"instar/{name}.py": _source(f"lib/instar/{name}.py") for name in _AGENT}
 BOOT_PY = _source("firmware/boot.py")
 _LIB = vfs.VfsPosix(os.getcwd() + "/lib")
 _MODULES = ("instar", "app", "start", "board")  # forgotten at every start
@@ -55,10 +59,14 @@ class Cut(BaseException):
 
 
 class Chip:
-    """NOR flash as LittleFS sees it. cut: (number of the operation, how), counted from 1."""
+    """NOR flash as LittleFS sees it. cut: (number of the operation, how), counted from 1.
 
-    def __init__(self, data=None, cut=None):
-        self.data = bytearray(data) if data else bytearray(b"\xff" * (BLOCK * BLOCKS))
+    There is one chip at a time: all have the same memory.
+    """
+
+    data = bytearray(BLOCK * BLOCKS)
+
+    def __init__(self, cut=None):
         self.ops = 0
         self.cut = cut
         self.dead = self.worn = False
@@ -104,6 +112,19 @@ class Chip:
             raise Cut
 
 
+class Machine:
+    """The module machine of a port whose watchdog takes at most `most` milliseconds."""
+
+    def __init__(self, most=100000):
+        self.started = []
+        self.most = most
+
+    def WDT(self, timeout):
+        if timeout > self.most:
+            raise ValueError(f"timeout exceeds {self.most}")
+        self.started.append(timeout)
+
+
 class Board:
     """resets and feeds are counted; settings as the installer wants them."""
 
@@ -112,13 +133,16 @@ class Board:
     def __init__(self, guarded, slots="a"):
         """slots: {"a": {path: bytes}}, or names: "ab" has software("a", guarded) in /a."""
         self.guarded = guarded
+        sys.modules["machine"] = Machine()
         self.resets = self.fed = 0
         _umount("/rom")
         _umount("/")
         if not guarded:
             vfs.mount(_LIB, "/rom", readonly=True)
+        for block in range(BLOCKS):
+            Chip.data[block * BLOCK : (block + 1) * BLOCK] = b"\xff" * BLOCK
         self.chip = Chip()
-        vfs.VfsLfs2.mkfs(self.chip)
+        vfs.VfsLfs2.mkfs(self.chip, progsize=self._progsize())
         self._mount()
         if isinstance(slots, str):
             slots = {slot: software(slot, guarded) for slot in slots}
@@ -129,21 +153,27 @@ class Board:
         self.write("/data/log.txt", b"the application's own")
         if self.guarded:
             self.write("/boot.py", BOOT_PY)
-            for path in GUARD:
-                self.write(path, GUARD[path])
+            for path, data in GUARD.items():
+                self.write(path, data)
         for slot in slots:
             agent = AGENT if self.guarded and slot in "ab" else {}
             for files in (slots[slot], agent):
-                for path in files:
-                    self.write(f"/{slot}/{path}", files[path])
+                for path, data in files.items():
+                    self.write(f"/{slot}/{path}", data)
 
     def _mount(self):
-        vfs.mount(vfs.VfsLfs2(self.chip, mtime=False), "/")
+        vfs.mount(vfs.VfsLfs2(self.chip, mtime=False, progsize=self._progsize()), "/")
+
+    def _progsize(self):
+        return 256 if self.guarded else 32  # as on the Pico; as on the ESP32
 
     def power(self, data=None, cut=None):
         """Power off and on, with the flash's content as it is or as given."""
         _umount("/")
-        self.chip = Chip(data or self.chip.data, cut)
+        self.chip.dead = True  # files that are still open are never written
+        if data:
+            Chip.data[:] = data
+        self.chip = Chip(cut)
         self._mount()
 
     def boot(self):
@@ -209,9 +239,8 @@ class Board:
     def slot(self, name):
         """{path: bytes} of one slot, without the agent that the tests need themselves."""
         found = {}
-        self._collect("/" + name, found, ())
-        whole = {path[3:]: found[path] for path in found}
-        return {path: whole[path] for path in whole if path not in AGENT}
+        self._collect("/" + name, found, [f"/{name}/{path}" for path in AGENT])
+        return {path[3:]: data for path, data in found.items()}
 
     def _collect(self, root, found, skip):
         for entry in os.ilistdir(root or "/"):
@@ -221,14 +250,15 @@ class Board:
             if entry[1] & 0x4000:
                 self._collect(path, found, skip)
             else:
-                with open(path, "rb") as file:
-                    found[path] = file.read(100000)
+                found[path] = _source(path)
 
     def sweep(self, act, check):
         """From the flash as it is now: act() with a power cut before, in the middle of and after
-        each of its flash operations, then check(). Returns how many operations there are."""
-        image = bytes(self.chip.data)
+        each of its flash operations, then check(), once for each content that the flash has then.
+        Returns how many operations there are."""
+        image = bytes(Chip.data)
         path = list(sys.path)
+        seen = set()
         number = 0
         while True:
             number += 1
@@ -237,11 +267,14 @@ class Board:
                 self.power(image, (number, how))
                 try:
                     act()
-                    assert number > 1, "no flash operation"
                     return number - 1
                 except Cut:
+                    pass
+                state = hashlib.sha256(Chip.data).digest()
+                if state not in seen:
+                    seen.add(state)
                     self.power()
-                check()
+                    check()
 
     # What the installer asks of the board's module.
 

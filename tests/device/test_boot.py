@@ -3,7 +3,7 @@ import os
 import random
 import sys
 
-from slot_board import AGENT, BOOT_PY, GUARD, Board, Cut, software
+from slot_board import AGENT, BOOT_PY, Board, Cut, Machine, software
 
 from instar import boot as guard
 
@@ -191,32 +191,39 @@ def test_a_fallback_that_cannot_be_saved_is_one_all_the_same():
 
 def test_a_cut_while_counting_down():
     for guarded in (True, False):
-        board = Board(guarded, "ab")
-        board.record(trial("b", 2))
+        cut_while_counting_down(Board(guarded, "ab"))
 
-        def check():
-            left = board.record()["left"]
-            assert left in (1, 2) and board.record() == trial("b", left)
-            assert board.boot() == "b" and board.name() == "b"
-            assert board.record() == trial("b", left - 1)
-            for slot in "ab":
-                assert board.slot(slot) == software(slot, guarded)
-            assert os.listdir("/.instar") == ["slots"]
 
-        assert board.sweep(board.boot, check) >= 3
+def cut_while_counting_down(board):
+    board.record(trial("b", 2))
+    slots = board.slot("a"), board.slot("b")
+
+    def check():
+        left = board.record()["left"]
+        assert left in (1, 2) and board.record() == trial("b", left)
+        assert board.boot() == "b" and board.name() == "b"
+        assert board.record() == trial("b", left - 1)
+        assert (board.slot("a"), board.slot("b")) == slots
+        assert os.listdir("/.instar") == ["slots"]
+
+    assert board.sweep(board.boot, check) >= 3
 
 
 def test_a_cut_in_the_fallback():
     for guarded in (True, False):
-        board = Board(guarded, "ab")
-        board.record(trial("b", 0))
+        cut_in_the_fallback(Board(guarded, "ab"))
 
-        def check():
-            assert board.record() in (trial("b", 0), proven("a"))
-            assert board.boot() == "a" and board.record() == proven("a")
-            assert board.slot("a") == software("a", guarded)
 
-        assert board.sweep(board.boot, check) >= 3
+def cut_in_the_fallback(board):
+    board.record(trial("b", 0))
+    slots = board.slot("a"), board.slot("b")
+
+    def check():
+        assert board.record() in (trial("b", 0), proven("a"))
+        assert board.boot() == "a" and board.record() == proven("a")
+        assert (board.slot("a"), board.slot("b")) == slots
+
+    assert board.sweep(board.boot, check) >= 3
 
 
 def test_a_cut_in_the_fallback_to_the_firmware():
@@ -251,29 +258,11 @@ def test_power_that_goes_at_every_boot_ends_on_the_fallback():
 # The watchdog
 
 
-class Machine:
-    """The module machine of a port with the longest watchdog timeout `most`."""
-
-    def __init__(self, most=100000):
-        self.started = []
-        self.most = most
-
-    def WDT(self, timeout):
-        if timeout > self.most:
-            raise ValueError("timeout exceeds " + str(self.most))
-        self.started.append(timeout)
-
-
 def booted_with(machine, record):
     board = Board(True, "ab")
     board.record(record)
-    kept = sys.modules.get("machine")
     sys.modules["machine"] = machine
-    try:
-        slot = board.boot()
-    finally:
-        sys.modules["machine"] = kept
-    return slot, board
+    return board.boot(), board
 
 
 def test_the_watchdog_runs_before_a_slot_on_trial():
