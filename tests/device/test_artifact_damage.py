@@ -230,3 +230,17 @@ def test_a_limit_on_the_payload_is_met_at_the_same_byte():
     assert "at most 9000 bytes" in whole[0]
     for size in (1, 7, 512, None):
         assert Outcome(chunks(data, size), max_payload=9000).all() == whole, size
+
+
+# What fuzzing found
+
+
+def test_an_extended_header_without_a_member_is_refused():
+    def pax(record, kind="x"):
+        return member("pax", record, kind)
+
+    good = member("a.txt", b"hello\n")
+    for extra in (pax(b"13 uname=joe\n"), pax(b"13 uname=joe\n", "g"), pax(b"")):
+        found = Outcome(chunks(artifact(data=good + extra + END), 0))
+        assert found.error and "a member after its extended header" in found.error, found.error
+        assert Outcome(chunks(artifact(data=extra + good + END), 0)).error is None

@@ -51,6 +51,7 @@ class Tar:
         self._extension_kind = ""
         self._path = None  # what extensions said about the next member
         self._size = None
+        self._announced = False  # an extended header waits for its member
         self._step = self._header
         self._held = False
 
@@ -94,7 +95,7 @@ class Tar:
         if full:
             if any(self._block):
                 self._member()
-            elif self._path is None and self._size is None:
+            elif not self._announced:
                 self._step = self._second_zero
             else:
                 raise self._refused("a member after its extended header", "the end of the archive")
@@ -157,6 +158,7 @@ class Tar:
             raise self._refused(f"an extended header of at most {_MAX_EXTENSION} bytes", size)
         self._extension_kind = kind
         self._extension = bytearray()
+        self._announced = True
         self._left = size
 
     def _open_member(self, kind, size):
@@ -164,6 +166,7 @@ class Tar:
         if self._size is not None:
             size = self._size
         self._path = self._size = None
+        self._announced = False
         if not name or len(name.encode()) > _MAX_NAME:
             raise self._refused(f"a member name of 1 to {_MAX_NAME} bytes", len(name.encode()))
         # Parsers disagree on whether such a member has data: whoever writes it wants just that.
