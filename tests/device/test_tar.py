@@ -182,3 +182,30 @@ def test_signed_checksums_of_old_tars_are_refused():
     block[148:156] = b"%06o\0 " % (total - 512)
     assert "header checksum" in refused(bytes(block) + END)
     assert refused(with_checksum(block) + END) is None
+
+
+class Holding(Log):
+    """Holds the tar at the end of each member, and so knows who was told what when."""
+
+    def __init__(self):
+        super().__init__()
+        self.tar = Tar(self)
+
+    def end(self):
+        super().end()
+        self.tar.hold()
+
+
+def test_feed_says_how_much_it_took_and_stops_where_the_handler_holds():
+    data = archive(("a", b"x" * 513), ("b", b""), ("c", b"z"))
+    for size in CHUNKINGS:
+        log = Holding()
+        for view in chunks(data, size):
+            while len(view):
+                before = sum(row[4] for row in log.members)
+                taken = log.tar.feed(view)
+                held = sum(row[4] for row in log.members) - before
+                assert held in (0, 1) and (held or taken == len(view)), size
+                view = view[taken:]
+        log.tar.finish()
+        assert log.members == parse(data), size

@@ -9,8 +9,9 @@
 #
 # Limits: every signature does the same steps, but Python's ints are not constant-time: somebody
 # who can time one step on the board, or read its power line, may learn the key. A signature is
-# about 1200 modular multiplications and two inversions: 2.7 ms and 380 KB of short-lived garbage
-# on a 64-bit PC. It works in a heap of 64 KB.
+# about 1200 modular multiplications and two inversions, 66 steps: 2.5 ms and 380 KB of short-lived
+# garbage on a 64-bit PC. Verifying takes 3500 and two, 273 steps: 5.1 ms and 1.1 MB. The longest
+# step is an inversion, 0.4 ms. Either works in a heap of 64 KB.
 # SPDX-License-Identifier: MIT
 
 from ..errors import Broken

@@ -8,7 +8,9 @@
 #
 # Limits: two primes, 2048 to 4096 bits. No blinding: somebody who can time one step on the board,
 # or read its power line, may learn the key. On a 64-bit PC a signature takes 30 ms (2048 bits),
-# 100 ms (3072) or 210 ms (4096), where P-256 takes 2.7 ms: prefer that on a board.
+# 100 ms (3072) or 210 ms (4096), where P-256 takes 2.5 ms: prefer that on a board that signs.
+# Verifying, with e = 65537, takes 17 steps: 0.8 ms, 1.7 ms or 2.8 ms, and 24, 34 or 44 KB of
+# short-lived garbage, where P-256 takes 5.1 ms and 1.1 MB.
 # SPDX-License-Identifier: MIT
 
 from micropython import const
