@@ -74,7 +74,8 @@ class Courier:
     async def deliver(self, send, *args):
         """Call `send` until the server takes it, for at most `report_timeout` seconds.
 
-        A refusal is final: the server knows of no such deployment, or aborted it.
+        A refusal is final: the server knows of no such deployment, or aborted it. Raises
+        MemoryError: the agent counts those, and restarts a board whose heap stays full.
         """
         backoff = self._backoff()
         began = time.ticks_ms()
@@ -84,7 +85,7 @@ class Courier:
                 return await send(*args)
             except Rejected as error:
                 return self._note("error", f"the server refuses the report: {error}")
-            except SLIPS as error:
+            except (Transient, OSError) as error:
                 spent = time.ticks_diff(time.ticks_ms(), began) / 1000
                 if spent > self._host.settings.report_timeout:
                     return self._note("error", f"the report was not accepted: {error}")

@@ -661,3 +661,19 @@ def test_what_was_reported_as_failed_is_not_kept():
         assert world.statuses == ["failure"]
         return
     raise AssertionError("the new software went on")
+
+
+def test_a_report_that_finds_no_memory_is_the_agents_to_judge():
+    """It counts them, and restarts a board whose heap stays full; the journal remembers."""
+    world = World(**{"status success": [MemoryError("1032 bytes")]})
+    try:
+        life(world)
+    except MemoryError:
+        pass
+    else:
+        raise AssertionError("tried again and again in a full heap")
+    assert world.store.get_json("update")["verdict"] == "success"
+    world.offered = False
+    life(world)
+    assert world.statuses[-1] == "success"
+    assert world.store.get("update") is None
