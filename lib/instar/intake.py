@@ -62,4 +62,4 @@ class Intake:
         self._note("info", f"Artifact {header.artifact_name}, payload type {self.kind}")
 
     def _open_file(self, name, size):
-        return self.installer.download(name, size)
+        return self.installer.download(name, size)  # pyright: ignore[reportOptionalMemberAccess]

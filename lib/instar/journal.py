@@ -34,7 +34,7 @@ class Journal:
 
     id: str | None
     state: str  # None while nothing is open
-    type: str
+    type: str | None
     verdict: str | None
     installed: str | None
     provides: dict | None
