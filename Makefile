@@ -12,11 +12,12 @@ UNIX_PORT := $(if $(MICROPYTHON),,sim,)
 
 export MICROPYTHON
 
-.PHONY: demo test lint format clean help
+.PHONY: demo test fuzz lint format clean help
 
 help:
 	@echo "make demo   the whole job on a simulated ESP32: update, reboot, commit, roll back"
 	@echo "make test   every test;  make lint   style, types, imports;  make clean   remove what make made"
+	@echo "make fuzz   the Artifact reader and its parts on broken input, for FUZZ_SECONDS (300)"
 
 $(VENV)/.ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -34,6 +35,14 @@ demo: $(VENV)/.ready
 
 test: $(VENV)/.ready
 	$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)
+
+# atheris has wheels for some Pythons only; elsewhere hypothesis runs alone.
+$(VENV)/.fuzz-ready: $(VENV)/.ready
+	-$(BIN)/pip install --quiet --disable-pip-version-check --only-binary atheris -e '.[fuzz]'
+	@touch $@
+
+fuzz: $(VENV)/.fuzz-ready
+	$(BIN)/python tests/fuzz/run.py $(FUZZ_TARGETS)
 
 lint: $(VENV)/.lint-ready
 	$(BIN)/ruff check .

@@ -46,9 +46,9 @@ def change_layer(data: bytes, layer: str, change: Change) -> bytes:
         return with_checksums(change(data))
     try:
         parts = Parts(data)
+        parts.change(layer, change)
     except (tarfile.TarError, KeyError, ValueError, OSError, EOFError, zlib.error):
         return change(data)
-    parts.change(layer, change)
     return parts.sealed()
 
 
