@@ -206,18 +206,6 @@ def test_a_tar_that_ends_early():
             assert "in mid-archive" in rejection(unpack, root, PACKED[:at]), at
 
 
-def test_what_does_not_fit():
-    free = tree._free("/tmp")
-    with Root() as root:
-        message = rejection(tree.open_file, root, "big", 2 * free)
-        assert "bytes, which are free" in message and not tree.exists(root + "/big")
-        head = build.tar_header("big", 8**11 - 1)  # 8 GiB less one byte
-        tree._free, real = (lambda path: 1000), tree._free
-        message = rejection(unpack, root, member("a", bytes(400)) + head)
-        assert message.startswith("t.tar: expected at most 600 bytes, which are free, got 8589")
-        tree._free = real
-
-
 def test_one_file():
     with Root() as root:
         sink = tree.open_file(root, "./app/main.py", 5)

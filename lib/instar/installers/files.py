@@ -2,9 +2,9 @@
 #
 # A single-file puts one file into the folder dest_dir; a directory replaces the whole folder
 # dest_dir by what update.tar holds. Each step is one rename, so a power cut leaves the old or the
-# new content, whole, and what lies in the stage (staged.py) says how to go back. Replacing a
-# folder takes two: a start between them ends in the constructor, which puts the old folder back
-# before the application runs.
+# new content, whole, and what lies in the stage (staged.py) and beside the target says how to go
+# back. Replacing a folder takes two: a start between them ends in the constructor, which puts the
+# old folder back before the application runs.
 #
 # Limits: LittleFS, and dest_dir on the file system of the root; places.py says where. Copying the
 # old file lets no other task run. LittleFS has no permissions: they are checked, not applied.
@@ -17,9 +17,10 @@ from micropython import const
 from ..artifact.refusal import brief, refused
 from ..errors import Rejected
 from . import places, tree
-from .staged import NEW, NONE, OLD, Staged, mark_none
+from .staged import NEW, NONE, Staged, mark_none
 
-_COPY = "old.part"  # becomes OLD once it is whole
+_OLD = places.STAGE + "/old"
+_COPY = "old.part"  # becomes _OLD once it is whole
 _CHUNK = const(1024)
 
 
@@ -32,6 +33,12 @@ class SingleFile(Staged):
     _expected = "dest_dir, filename, perhaps permissions, and one file more"
 
     def _open(self, size):
+        # What is free is not known: MicroPython's statvfs() counts each folder of a LittleFS
+        # twice, and open files, too, so its answer may be far too small, or below zero.
+        state = os.statvfs("/")
+        if size > state[1] * state[2]:
+            whole = f"at most the file system's {state[1] * state[2]} bytes"
+            raise refused(self._content, whole, size)
         return tree.open_file(places.STAGE, "new", size, self._content)
 
     def _check_text(self, name, text):
@@ -74,20 +81,25 @@ class SingleFile(Staged):
             sink.abandon()
             raise
         sink.close()
-        os.rename(f"{places.STAGE}/{_COPY}", OLD)
+        os.rename(f"{places.STAGE}/{_COPY}", _OLD)
 
     async def rollback(self):
         """Put the old file back, or take the new one away if there was none."""
         if tree.exists(NEW):
             return
-        if tree.exists(OLD):
-            os.rename(OLD, self._target)
-        elif tree.exists(NONE) and tree.exists(self._target):
-            os.rename(self._target, NEW)
+        if tree.exists(_OLD):
+            os.rename(_OLD, self._target)
+        elif tree.exists(NONE):
+            tree.remove(self._target)
+            tree.remove(NONE)
 
 
 class Directory(Staged):
-    """A folder with all that is in it: dest_dir and update.tar."""
+    """A folder with all that is in it: dest_dir and update.tar.
+
+    During an update, two more folders may lie beside it: the old one, and the new one on its way
+    out of a rollback.
+    """
 
     _type = "directory"
     _texts = ("dest_dir",)
@@ -103,7 +115,15 @@ class Directory(Staged):
             try:
                 self._mend()
             except OSError as error:
-                raise Rejected(f"{OLD} could not be put back to {self._target}: {error}")
+                raise Rejected(f"{self._old} could not be put back: {error}")
+
+    @property
+    def _old(self):
+        return self._target + places.MARK + "old"
+
+    @property
+    def _away(self):
+        return self._target + places.MARK + "new"
 
     def begin(self, header):
         super().begin(header)
@@ -111,6 +131,7 @@ class Directory(Staged):
             raise refused(self._type, self._expected, f"the file {brief(self._content)}")
 
     def _open(self, size):
+        tree.make_folders(places.STAGE)
         return tree.Unpacker(NEW, self._content)
 
     def _find_target(self):
@@ -122,31 +143,51 @@ class Directory(Staged):
             raise refused("dest_dir", "a folder to replace or nothing", f"the file {target}")
         return target
 
+    def installed(self):
+        if not self._installed:
+            self._clear()  # an update whose journal was lost may have left something
+        return super().installed()
+
     async def install(self):
-        """Move the old folder into the stage, and the new one to its place."""
+        """Set the old folder aside, and move the new one to its place."""
         self._make_parent()
         if tree.exists(self._target):
-            os.rename(self._target, OLD)
+            os.rename(self._target, self._old)
         else:
             mark_none()
         os.rename(NEW, self._target)
 
     async def rollback(self):
-        """The same two steps backwards."""
-        active = not tree.exists(NEW) and (tree.exists(OLD) or tree.exists(NONE))
-        if active and tree.exists(self._target):
-            os.rename(self._target, NEW)
-        if tree.exists(OLD):
+        """Set the new folder aside, and move the old one back, if there was one."""
+        had_old = tree.exists(self._old)
+        if not tree.exists(NEW) and (had_old or tree.exists(NONE)):
+            if tree.exists(self._target):
+                tree.remove(self._away)
+                os.rename(self._target, self._away)
+            tree.remove(NONE)
+        if had_old:
+            self._put_back()
+
+    def _mend(self):
+        # Both lie aside only between two renames: the old one is what belongs back.
+        if tree.exists(self._old) and (tree.exists(NEW) or tree.exists(self._away)):
             self._put_back()
 
     def _put_back(self):
         tree.remove(self._target)  # what somebody put there in between
-        os.rename(OLD, self._target)
-
-    def _mend(self):
-        if tree.exists(NEW) and tree.exists(OLD):
-            self._put_back()
+        os.rename(self._old, self._target)
 
     async def cleanup(self):
-        self._mend()  # where a rollback failed: the old folder must not be deleted
+        if self._target:
+            self._clear()
         await super().cleanup()
+
+    def _clear(self):
+        # Where a rollback failed, the old folder is not what may be deleted. And no rollback may
+        # find half of it: its name goes first.
+        if tree.exists(self._old) and not tree.exists(self._target):
+            os.rename(self._old, self._target)
+        tree.remove(self._away)
+        if tree.exists(self._old):
+            os.rename(self._old, self._away)
+            tree.remove(self._away)

@@ -10,6 +10,7 @@ from .tree import safe
 
 STAGE = "/.instar-files"  # what is on its way; on the file system of what it replaces
 GONE = STAGE + ".gone"  # what is being deleted
+MARK = ".instar-"  # in the name of everything that lies about during an update
 _AGENTS = (
     "/boot.py",
     "/main.py",
@@ -22,15 +23,13 @@ _AGENTS = (
     "/b.part",
     "/instar",
     "/lib/instar",
-    STAGE,
-    GONE,
 )
 
 
 def normal(folder):
     """The payload's dest_dir as /one/two; "" for /. Raises Rejected if it is not harmless."""
-    if folder[:1] != "/":
-        raise refused("dest_dir", "an absolute path", brief(folder))
+    if folder[:1] != "/" or "//" in folder:
+        raise refused("dest_dir", "an absolute path without empty parts", brief(folder))
     inner = folder[1:-1] if folder[-1] == "/" else folder[1:]
     return "/" + safe(inner, "dest_dir") if inner else ""
 
@@ -43,6 +42,8 @@ def check(target, folder, settings, board):
     roots = settings.file_roots
     if not any(_lies_in(folder, "" if root == "/" else root) for root in roots):
         raise refused("dest_dir", f"a folder in file_roots, {brief(roots)}", brief(folder or "/"))
+    if MARK in target:
+        raise refused("dest_dir", f"a place without {MARK!r} in its name", brief(target))
     for path in _taboo(settings, board):
         if _lies_in(target, path) or _lies_in(path, target):
             raise refused("dest_dir", f"a place apart from {path}", brief(target))

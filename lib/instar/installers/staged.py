@@ -1,10 +1,11 @@
 # What the payload types single-file and directory share: small texts, and content that waits in a
-# stage until install() puts it in place. What was there before is kept in the stage until
-# cleanup(). In the folder places.STAGE lie:
+# stage until install() puts it in place. In the folder places.STAGE lie:
 #
 #   new    what the payload brought; while it is there, it is not active
-#   old    what it replaced
+#   old    a copy of the file that it replaced
 #   none   there was nothing to replace
+#
+# Nothing is ever moved out of an application's folder into the stage, see tree.settle().
 #
 # The identity, `target:digest`, names where it belongs and what it holds. So what changes the
 # content before the commit makes the update fail.
@@ -19,7 +20,6 @@ from . import places, tree
 from .base import Installer
 
 NEW = places.STAGE + "/new"
-OLD = places.STAGE + "/old"
 NONE = places.STAGE + "/none"
 _MAX_TEXT = const(256)  # bytes, without the newline
 
@@ -41,6 +41,8 @@ class Staged(Installer):
         self._said: dict[str, str] = {}
         self._content = ""
         self._sink = None
+        if installed:
+            tree.settle(places.STAGE)
 
     def begin(self, header):
         empty_stage()

@@ -27,7 +27,8 @@ _MAX_DEPTH = const(8)
 _MAX_COUNT = const(256)  # files and folders of one tar
 _CHUNK = const(1024)
 _FOLDER = const(0x4000)  # in a mode, as os.stat() gives it
-_ENOTDIR = const(20)  # MicroPython's errno does not name it
+_ENOTDIR = const(20)  # MicroPython's errno does not name these
+_ENOSPC = const(28)
 
 
 def safe(name, what="path"):
@@ -61,15 +62,12 @@ def safe(name, what="path"):
 def open_file(root, path, size, what="path"):
     """A sink for the file `path` below the folder `root`: write(view), close(), abandon().
 
-    Folders on the way are made. Raises Rejected if the path is not safe(), is there already, or
-    `size` bytes do not fit. close() raises Rejected if not exactly `size` bytes came, Broken if
-    the flash does not hold them.
+    Folders on the way are made. Raises Rejected if the path is not safe() or is there already; so
+    does the sink if the file system is full or not exactly `size` bytes come. Its close() raises
+    Broken if the flash does not hold them.
     """
     path = safe(path, what)
     make_folders(root, path.rpartition("/")[0], what)
-    free = _free(root)
-    if size > free:
-        raise _too_large(what, path, size, free)
     return _create(root, path, size, what)
 
 
@@ -129,6 +127,20 @@ def digest(path):
     return running.digest().hex()
 
 
+def settle(folder):
+    """End a move between two folders that a power cut interrupted. Costs nothing if there is none.
+
+    LittleFS marks such a move, and until its first write after the start, the entry that follows
+    the moved one in its old folder is not found, not even by listdir(). remove() ends the move
+    before it looks for its file, so one that does not exist will do.
+    """
+    try:
+        os.remove(folder + "/.none")
+    except OSError as error:
+        if error.errno != errno.ENOENT:
+            raise
+
+
 def _digest_folder(path, running, buffer):
     # Kind, length and name before each entry, a size before content, an end after each folder:
     # no two trees give the same bytes.
@@ -163,15 +175,6 @@ def _mode(path):
         raise
 
 
-def _free(path):
-    state = os.statvfs(path)
-    return state[1] * state[4]
-
-
-def _too_large(what, path, size, free):
-    return refused(what, f"at most {free} bytes, which are free", f"{size} of {brief(path)}")
-
-
 def _create(root, path, size, what):
     full = f"{root}/{path}"
     if exists(full):
@@ -194,10 +197,18 @@ class _File:
             raise refused(self._what, f"{self._left} more bytes of {self._path}", len(view))
         self._left -= len(view)
         self._crc = binascii.crc32(view, self._crc)
-        self._file.write(view)
+        self._flash(self._file.write, view)
+
+    def _flash(self, step, *args):
+        try:
+            step(*args)
+        except OSError as error:
+            if error.errno == _ENOSPC:
+                raise refused(self._what, f"room for {self._path}", "a full file system")
+            raise
 
     def close(self):
-        self._file.close()
+        self._flash(self._file.close)
         if self._left:
             raise refused(self._what, f"{self._left} more bytes of {self._path}", "its end")
         # LittleFS has no checksums over content, and flash wears out: read it back.
@@ -210,7 +221,10 @@ class _File:
 
     def abandon(self):
         """Close it as it is: a file must not be open while it is deleted."""
-        self._file.close()
+        try:
+            self._file.close()
+        except OSError:
+            pass  # its last bytes found no room: they are not wanted
 
 
 class Unpacker:
@@ -229,7 +243,6 @@ class Unpacker:
         self._file_kind, self._folder_kind = tar.FILE, tar.DIRECTORY
         self._root = root
         self._what = what
-        self._free = _free(root)  # asked once: LittleFS walks all its blocks to answer
         self._count = 0
         self._file = None
         self.write = self._tar.feed
@@ -248,9 +261,6 @@ class Unpacker:
         path = safe(name, self._what)
         parent = path.rpartition("/")[0]
         self._add(make_folders(self._root, parent, self._what) + 1)
-        if size > self._free:
-            raise _too_large(self._what, path, size, self._free)
-        self._free -= size
         self._file = _create(self._root, path, size, self._what)
 
     def _add(self, count):
