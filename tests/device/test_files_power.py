@@ -146,6 +146,15 @@ def sweep_twice(case):
                 finish(case, disk, BACK, case.old)
 
 
+def sweep_cleanup_then_back(case):
+    """If even the journal is wrong about a cleanup that began: nothing is put back by half."""
+    with disk_of(case) as disk:
+        image = case.flash(disk, "install", "commit")
+        for _ in each_cut(disk, image, case.doing("cleanup")):
+            run(case.start(), *BACK)
+            assert files(case.target) in (case.old, case.new)
+
+
 def sweep_download(case):
     """A download leaves everything as it was; the next one begins afresh."""
     with disk_of(case) as disk:
@@ -180,6 +189,10 @@ def test_a_second_cut_on_the_way_back_to_a_file():
 
 def test_a_second_cut_on_the_way_back_to_a_folder():
     sweep_twice(folder_over_folder())
+
+
+def test_a_rollback_after_a_cleanup_was_cut():
+    sweep_cleanup_then_back(folder_over_folder())
 
 
 def test_a_cut_download_of_a_file():
