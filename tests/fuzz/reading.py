@@ -6,18 +6,16 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import io
 import json
 import tarfile
+import zlib
 
-import board
+import board  # before instar
 
 # isort: split
 from instar.artifact.reader import Reader
-
-assert board.ROOT
 
 
 class Sink:
@@ -134,30 +132,29 @@ def payload(outer: dict[str, bytes]) -> dict[str, bytes]:
 
 
 def unpacked(name: str, data: bytes) -> bytes:
-    # What the reader does not check either: the gzip trailer's length of the content.
-    if name.endswith(".gz"):
-        return gzip.decompress(with_length(data))
-    return data
+    return gunzip(data) if name.endswith(".gz") else data
 
 
-def with_length(data: bytes) -> bytes:
-    """A gzip with the right length in its trailer."""
-    import zlib
-
+def gunzip(data: bytes) -> bytes:
+    """One gzip member, and nothing after it. The length in its trailer is not looked at: neither
+    does the reader."""
     plain = zlib.decompressobj(-15)
-    start = len(data) - len(_after_header(data))
-    length = len(plain.decompress(data[start:]))
-    return data[:-4] + (length & 0xFFFFFFFF).to_bytes(4, "little")
+    content = plain.decompress(data[_header_length(data) :])
+    assert plain.eof and len(plain.unused_data) == 8, "no single gzip member"
+    assert int.from_bytes(plain.unused_data[:4], "little") == zlib.crc32(content)
+    return content
 
 
-def _after_header(data: bytes) -> bytes:
+def _header_length(data: bytes) -> int:
+    """RFC 1952, 2.3.1."""
+    assert data[:3] == b"\x1f\x8b\x08"
     flags, at = data[3], 10
     if flags & 4:
         at += 2 + int.from_bytes(data[at : at + 2], "little")
     for flag in (8, 16):
         if flags & flag:
             at = data.index(b"\0", at) + 1
-    return data[at + (2 if flags & 2 else 0) :]
+    return at + (2 if flags & 2 else 0)
 
 
 def manifest_sums(raw: bytes) -> dict[str, str]:
