@@ -97,8 +97,9 @@ class SingleFile(Staged):
 class Directory(Staged):
     """A folder with all that is in it: dest_dir and update.tar.
 
-    During an update, two more folders may lie beside it: the old one, and the new one on its way
-    out of a rollback.
+    During an update, two more folders may lie beside it: the old one, and the new one that a
+    rollback took away. Beside, not in the stage: a cut while one moves within its parent hides
+    none of the application's files, see tree.settle().
     """
 
     _type = "directory"

@@ -5,8 +5,6 @@
 #   old    a copy of the file that it replaced
 #   none   there was nothing to replace
 #
-# Nothing is ever moved out of an application's folder into the stage, see tree.settle().
-#
 # The identity, `target:digest`, names where it belongs and what it holds. So what changes the
 # content before the commit makes the update fail.
 # SPDX-License-Identifier: MIT
