@@ -82,13 +82,15 @@ def _modules(family, chip, options, seed):
     if seed is not None:
         seed = ("%s %s" % (seed, options.get("boot", 1))).encode()
     _hide_emulation()
+    sys.modules.update(public)
+    sys.modules["sys"] = _Sys(family.PLATFORM)
     for name, module in (
         ("os", chance.Os(seed, family.PLATFORM, family.MACHINE)),
-        ("sys", _Sys(family.PLATFORM)),
         ("time", rtc.Time(family.EPOCH)),
         ("tls", dates.Tls(__import__("tls"))),
         ("random", __import__("random")),
-    ) + tuple(public.items()):
+        ("machine", public["machine"]),
+    ):
         sys.modules[name] = module
         sys.modules["u" + name] = module
 

@@ -50,6 +50,9 @@ control.send("heap %d" % (gc.mem_alloc() - (_rom or 0)))
 # The emulation's modules lie in a board's flash. Here they are in the heap, which the parent made
 # larger for them: what is more than the board's own is taken away again, small holes first.
 _heap = int(_options.get("heap", 0))
-_surplus = gc.mem_free() - (_heap - _heap // 64) if _heap else 0
-_ballast = [bytearray(256) for _ in range(_surplus // 304)]
+# Of these the collector's tables have three bits for each 32 bytes.
+_surplus = gc.mem_free() - (_heap - _heap * 3 // 256) if _heap else 0
+_ballast = [None] * (_surplus // 296)  # 288 bytes each, and their place in this list
+for _i in range(len(_ballast)):
+    _ballast[_i] = bytearray(256)
 control.end("repl " + program.run(_roots))
