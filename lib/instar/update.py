@@ -168,8 +168,10 @@ class Updater:
         installer = self._installer
         if state in ("reboot", "verify_reboot"):
             return installer.needs_reboot
-        if state in ("rollback", "verify_rollback"):
+        if state == "rollback":
             return installer.supports_rollback
+        if state == "verify_rollback":
+            return installer.supports_rollback and installer.needs_reboot
         if state == "rollback_reboot":
             return installer.supports_rollback and installer.needs_reboot and self._runs_new()
         return True

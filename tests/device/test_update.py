@@ -486,6 +486,19 @@ def test_without_reboot_and_rollback():
     check(rows, InPlace)
 
 
+class Undoable(InPlace):
+    supports_rollback = True
+
+
+def test_a_rollback_without_a_reboot_has_none_to_verify():
+    """The same content once more is what runs before, during and after."""
+    world = World(health=ValueError("sick"))
+    world.running = world.boot = "new"
+    life(world, Undoable)
+    assert world.states == "download install commit rollback failure cleanup report".split()
+    assert world.statuses[-1] == "failure" and name_after(world) == "v1"
+
+
 def name_after(world):
     return world.store.get_json("provides")["artifact_name"]
 
