@@ -77,8 +77,8 @@ class Lab:
     ) -> None:
         """Make the flash file of a board that was just flashed, with its settings and CAs.
 
-        first: the firmware image; app: source of the application where there are no firmware
-        slots. Without: the firmware's own, the sample.
+        first: the firmware image, where there are firmware slots. app: source of the application
+        in it, or else in slot /a; None: the sample.
         """
         values = {
             "mender_url": self.server.url,
@@ -103,7 +103,7 @@ class Lab:
             **(files or {}),
         }
         if self.kind.firmware_slots:
-            first = first or image("release-1")
+            first = first or image("release-1", app=app)
         else:
             folder = self._app_folder("first", app)
             content = slot_builder.device_files(self.kind.name, folder) | content

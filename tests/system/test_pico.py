@@ -262,6 +262,12 @@ def test_its_flash_says_what_board_it_is(bench, tmp_path):
     assert done.returncode == 1 and "expected the flash of one of ESP32_GENERIC" in done.stderr
 
 
+def test_a_heap_has_to_hold_more_than_tls(bench):
+    bench.make()
+    done = instar("sim", "run", bench.flash, "--heap", "27wk")
+    assert done.returncode == 1 and "more than the 55296 bytes that TLS takes" in done.stderr
+
+
 def test_sim_create_asks_for_what_fits_the_board(tmp_path):
     flash, image, app = tmp_path / "f", tmp_path / "image", tmp_path / "app"
     image.write_bytes(b"")

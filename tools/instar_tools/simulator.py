@@ -24,6 +24,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
+
 from . import image_builder
 from .board_kinds import kind_of
 from .board_process import BoardProcess
@@ -49,7 +51,7 @@ _EPOCH_2000_US = 946684800 * 1_000_000
 @dataclass(frozen=True)
 class Outcome:
     """How a run ended. met: its condition came true. reason: the condition's event; else deadline,
-    boots, or what the board ended in for good: repl, stuck, dead, died."""
+    boots, or what the board ended in for good: repl, panic, stuck, dead, died."""
 
     met: bool
     reason: str
@@ -154,9 +156,17 @@ class Simulator:
         """Boot after boot until the condition, the time, the number of boots, or a dead end.
 
         The board is switched off when this returns; another run() switches it on again.
+
+        Raises:
+            click.ClickException: the flash file is no board's, or the heap too small for one.
         """
         self._kind = kind_of(self.flash)
         self._heap = heap_bytes(self._asked_heap or self._kind.heap)
+        if self._heap <= self._kind.tls:
+            raise click.ClickException(
+                f"heap: more than the {self._kind.tls} bytes that TLS takes expected,"
+                f" got {self._heap}"
+            )
         met = condition(until)
         deadline = time.monotonic() + seconds if seconds is not None else float("inf")
         last_boot = self.boots + boots if boots is not None else None
