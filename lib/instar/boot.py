@@ -28,12 +28,13 @@ from .store import Store
 # it lies in /guard or in a slot, and a slot brings it all.
 FIRMWARE = __file__.split("/")[1:2] not in (["guard"], ["a"], ["b"])
 
-# Modules that a firmware with instar has itself. In a slot they would be imported instead.
+# Modules that a firmware with instar has itself. In a slot they would be imported instead. One
+# string, because a list of them takes kilobytes.
 RESERVED = (
-    "asyncio binascii board boot collections cryptolib deflate errno esp32 gc hashlib instar io"
+    " asyncio binascii board boot collections cryptolib deflate errno esp32 gc hashlib instar io"
     " json machine main micropython network os random rp2 select socket ssl start struct sys time"
-    " tls vfs"
-).split()
+    " tls vfs "
+)
 
 _STATE = "/.instar"
 _RECORD = "slots"
@@ -112,7 +113,7 @@ def usable(slot):
 
 def hiding(names):
     """Those of the file names that would be imported instead of the firmware's own modules."""
-    return [name for name in names if _module(name) in RESERVED]
+    return [name for name in names if f" {_module(name)} " in RESERVED]
 
 
 def _module(name):

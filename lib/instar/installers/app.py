@@ -52,9 +52,13 @@ class App(Installer):
         return self._identity(slot, "/" + slot)
 
     def installed(self):
-        """Identity of what download() wrote, read from the flash."""
+        """Identity of what download() wrote, read from the flash.
+
+        Raises Rejected if something is missing or would hide the firmware's own modules.
+        """
         if self._target is None:
             raise Rejected(f"the payload holds no file: expected {_TAR}, or files")
+        _check_content(_part(self._target))
         self._installed = self._identity(self._target, _part(self._target))
         return self._installed
 
@@ -104,14 +108,11 @@ class App(Installer):
         tree.remove(path)
 
     async def install(self):
-        """Check the slot's content, give the slot its name, and make it the one to start.
+        """Give the slot its name, and make it the one to start.
 
-        Raises Rejected if something is missing or would hide the firmware's own modules, Broken if
-        the flash does not hold what was written.
+        Raises Broken if the flash does not hold what was written.
         """
         part = _part(self._target)
-        _check_content(part)
-        await asyncio.sleep_ms(0)
         if self._identity(self._target, part) != self._installed:
             raise Broken(f"slot {self._target} does not hold what was written to it")
         await asyncio.sleep_ms(0)
