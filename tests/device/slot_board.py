@@ -126,15 +126,13 @@ class Machine:
 
 
 class Board:
-    """resets and feeds are counted; settings as the installer wants them."""
-
-    watchdog = 60
+    """Its flash and its starts; to the installer it is the board's module, too."""
 
     def __init__(self, guarded, slots="a"):
         """slots: {"a": {path: bytes}}, or names: "ab" has software("a", guarded) in /a."""
         self.guarded = guarded
         sys.modules["machine"] = Machine()
-        self.resets = self.fed = 0
+        self.fed = 0
         _umount("/rom")
         _umount("/")
         if not guarded:
@@ -280,9 +278,6 @@ class Board:
 
     def feed(self):
         self.fed += 1
-
-    def reset(self):
-        self.resets += 1
 
 
 def _umount(place):
