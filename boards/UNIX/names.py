@@ -6,6 +6,7 @@
 # and constants, and for each name its length times two (odd: one that every MicroPython has),
 # its bytes and a NUL.
 # SPDX-License-Identifier: MIT
+import gc
 import os
 
 from micropython import const
@@ -28,6 +29,7 @@ def intern(folder):
             with open(path, "rb") as file:
                 file.seek(_HEADER)
                 _names(file)
+            gc.collect()  # so that tables and names lie together
 
 
 def _names(file):

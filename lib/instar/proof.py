@@ -1,6 +1,6 @@
 # What new software has to show before it is kept, and by when.
 #
-#   proof = Proof(host, server, courier, note)
+#   proof = Proof(host, server, courier, note, began)
 #   await proof.of(deployment_id)       # returns once it is proven; Broken if that takes too long
 # SPDX-License-Identifier: MIT
 
@@ -13,21 +13,18 @@ from .retry import Backoff, sleep
 
 
 class Proof:
-    """host: see update.py. The limit is the setting `proof_timeout`, counted from begin().
+    """host: see update.py. began: time.ticks_ms() when the software that has to prove itself
+    started; the setting `proof_timeout` counts from there.
 
     note(level, text) takes lines for the deployment's log.
     """
 
-    def __init__(self, host, server, courier, note):
+    def __init__(self, host, server, courier, note, began):
         self._host = host
         self._server = server
         self._courier = courier
         self._note = note
-        self.begin()
-
-    def begin(self):
-        """The software that has to prove itself runs from now on."""
-        self._began = time.ticks_ms()
+        self._began = began
 
     async def of(self, deployment_id):
         """A fresh authorisation, one accepted status, and the application's health check.
@@ -40,6 +37,19 @@ class Proof:
     async def health(self):
         """The application's health check alone."""
         await self._within_limit(self._host.healthy, Transient)
+
+    async def settle(self, installer):
+        """Judge what runs on trial without an update: it goes back, unless others may have
+        installed it and it is well. Going back, the board resets."""
+        try:
+            if not installer.adopts:
+                await installer.rollback()
+                raise Broken("on trial without an update")
+            await self.health()
+            await installer.commit()
+        except Exception as error:  # of the application, too
+            self._note("error", f"not kept: {error!r}")
+            self._host.board.reset()
 
     async def _contact(self, deployment_id):
         await self._host.online()

@@ -10,6 +10,8 @@
 # runs.
 # SPDX-License-Identifier: MIT
 
+import time
+
 from micropython import const
 
 from . import memory
@@ -18,7 +20,6 @@ from .errors import Aborted, Broken, Rejected
 from .installers import INSTALLERS, able, make
 from .installers.base import Installer
 from .journal import Journal
-from .proof import Proof
 from .provides import Provides
 from .states import BACK, RESTART, TABLE, TRIAL
 
@@ -41,7 +42,7 @@ class Updater:
         self._courier = Courier(host, server, self.note)
         self._installer = Installer(host.board)
         self._deployment = None
-        self._proof = Proof(host, server, self._courier, self.note)
+        self._began = time.ticks_ms()  # what has to prove itself runs from now on
 
     @property
     def active(self):
@@ -114,7 +115,7 @@ class Updater:
     async def start(self, deployment):
         """Carry out a deployment from the first state to the last."""
         self._deployment = deployment
-        self._proof.begin()
+        self._began = time.ticks_ms()
         self._journal.open(deployment.id)
         self._host.emit("deployment", id=deployment.id, artifact_name=deployment.artifact_name)
         self._enter("download")
@@ -243,10 +244,15 @@ class Updater:
         if not self._runs_new():
             raise Broken(f"the new software does not run, {self._installer.running()} does")
 
+    def _proof(self):
+        from .proof import Proof  # not in the heap of a download
+
+        return Proof(self._host, self._server, self._courier, self.note, self._began)
+
     async def _commit(self):
         self._expect_new()  # after a start on trial it may be the old software that is asked
         if self._journal.verdict != "success":
-            await self._proof.of(self._journal.id)
+            await self._proof().of(self._journal.id)
             self._journal.verdict = "success"
             self._journal.save()
         await self._installer.commit()
@@ -284,16 +290,7 @@ class Updater:
             self._host.board.reset()  # what failed and still runs: the boot loader goes back
 
     async def settle(self):
-        """No update is open and the server was reached. What runs on trial nevertheless goes back,
-        unless others may have installed it and it is well."""
+        """The server was reached: what runs on trial without an update is judged."""
         for installer in () if self.active else self._trials:
             if installer.on_trial():
-                try:
-                    if not installer.adopts:
-                        await installer.rollback()
-                        raise Broken("on trial without an update")
-                    await self._proof.health()
-                    await installer.commit()
-                except Exception as error:  # of the application, too
-                    self.note("error", f"not kept: {error!r}")
-                    self._host.board.reset()
+                await self._proof().settle(installer)

@@ -652,7 +652,7 @@ def test_the_limit_of_the_proof_counts_from_the_update_not_from_the_start():
     world = World()
     world.installer = InPlace
     updater = start_board(world)
-    updater._proof._began -= 60000
+    updater._began -= 60000
     asyncio.run(updater.start(Deployment()))
     assert world.statuses[-1] == "success", world.logs
 

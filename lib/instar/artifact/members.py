@@ -4,7 +4,6 @@
 
 import hashlib
 
-from .inflate import Inflater
 from .refusal import brief, refused
 from .tar import FILE, Tar
 
@@ -39,8 +38,13 @@ class Packed:
     def __init__(self, name, gzip, handler, limit=None):
         self._handler = handler
         self._tar = Tar(handler, name)
-        self._gzip = Inflater(self._tar.feed, limit, name) if gzip else None
-        self.data = self._gzip.feed if self._gzip else self._tar.feed
+        self._gzip = None
+        self.data = self._tar.feed
+        if gzip:
+            from .inflate import Inflater  # not in the heap of who needs none
+
+            self._gzip = Inflater(self._tar.feed, limit, name)
+            self.data = self._gzip.feed
 
     def end(self):
         if self._gzip:

@@ -14,7 +14,6 @@ import hashlib
 from micropython import const
 
 from .. import memory
-from .inflate import unpack
 from .members import Packed, PayloadFiles, Text, hex_digest
 from .refusal import brief, refused
 from .tar import FILE, Tar
@@ -168,17 +167,20 @@ class Outer:
         # heap stay untouched for the payload; a header that does look back is unpacked again.
         from .headerfiles import HeaderFiles
 
-        files = HeaderFiles(self._ignore_scripts)
-        tar = Tar(files, name)
-        if gzip and unpack(raw, tar.feed, _MAX_HEADER, name):
-            tar.finish()
-            files.complete()
-        else:
+        if gzip:
+            from .inflate import unpack
+
             files = HeaderFiles(self._ignore_scripts)
-            self._member = Packed(name, gzip, files, _MAX_HEADER)
-            self._member.data(raw)
-            self._member.end()
-            self._member = _NOBODY
+            tar = Tar(files, name)
+            if unpack(raw, tar.feed, _MAX_HEADER, name):
+                tar.finish()
+                files.complete()
+                return files.texts
+        files = HeaderFiles(self._ignore_scripts)
+        self._member = Packed(name, gzip, files, _MAX_HEADER)
+        self._member.data(raw)
+        self._member.end()
+        self._member = _NOBODY
         return files.texts
 
     def _open_payload(self, name, size):

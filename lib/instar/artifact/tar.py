@@ -12,7 +12,6 @@
 from micropython import const
 
 from .refusal import brief, refused
-from .utf8 import decode
 
 # Kinds of member, as handler.begin gets them: the typeflag of the header, one character.
 FILE = "0"
@@ -230,6 +229,11 @@ class Tar:
 
     def _text(self, raw):
         try:
+            text = str(raw, "utf-8")
+            if len(text) == len(raw):
+                return text
+            from .utf8 import decode  # rare: not in the heap without need
+
             return decode(raw)
         except UnicodeError:
             raise self._refused("a member name in UTF-8", brief(raw))
