@@ -92,7 +92,7 @@ def _watch(timeout_ms):
             WDT(timeout=timeout)
             return
         except Exception as error:  # too long for this port, or there is none: the count remains
-            sys.print_exception(error)
+            print("boot: no watchdog of", timeout, "ms:", error)
 
 
 def _first(order):

@@ -17,7 +17,7 @@ from micropython import const
 from . import memory
 from .courier import Courier
 from .errors import Aborted, Broken, Rejected
-from .installers import INSTALLERS, able, make
+from .installers import INSTALLERS, make, on_trial
 from .installers.base import Installer
 from .journal import Journal
 from .provides import Provides
@@ -34,9 +34,11 @@ class Updater:
         self._host = host
         self._server = server
         self._installers = INSTALLERS if installers is None else installers
-        # Made early: what installers import lives long, and lies well below what comes and goes.
         settings = host.settings
-        self._trials = able(self._installers, host.board, settings)
+        self._trials = on_trial(self._installers, host.board, settings)
+        if not self._trials:
+            for module in ("firmware", "otadata"):  # asked, and not needed before the next update
+                memory.forget("instar.installers." + module)
         self._journal = Journal(settings.store, host.clock)
         self._provides = Provides(settings.store, settings.artifact_name)
         self._courier = Courier(host, server, self.note)

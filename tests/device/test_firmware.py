@@ -298,7 +298,7 @@ def test_other_tasks_go_on_during_the_read_back():
 def test_a_board_without_ota_slots_says_so_and_nothing_else_stops():
     import simchip
 
-    from instar.installers import INSTALLERS, able
+    from instar.installers import INSTALLERS, on_trial
     from instar.settings import Settings
     from instar.store import Store
 
@@ -307,5 +307,5 @@ def test_a_board_without_ota_slots_says_so_and_nothing_else_stops():
         chip.run("factory")
         sys.modules["esp32"] = simchip.esp32
         assert "OTA" in refused(Rejected, Firmware, Board())
-        settings.store = Store("/tmp/instar-able-" + os.urandom(6).hex())
-        assert able(INSTALLERS, Board(), settings) == []
+        settings.store = Store("/tmp/instar-trial-" + os.urandom(6).hex())
+        assert on_trial(INSTALLERS, Board(), settings) == []

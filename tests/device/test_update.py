@@ -664,10 +664,11 @@ def test_what_was_reported_as_failed_is_not_kept():
     job = {"id": "d1", "type": "unheard-of", "state": "reboot", "installed": "new"}
     job.update({"saves": 5, "starts": 0, "log": [], "verdict": None})
     world.store.put_json("update", job)
-    world.installer = Installer
     world.boot = world.running = "new"
-    updater = start_board(world)
-    world.pending = True
+    world.pending = True  # as the boot loader left it for this start
+    Installer.world = world
+    updater = Updater(Host(world), Server(world), {"kind": Installer})
+    updater.restore()
     try:
         asyncio.run(updater.run())
     except Restart:

@@ -236,3 +236,19 @@ def test_an_application_cannot_bring_modules_of_an_esp32s_firmware(lab):
     assert lab.server.statuses(deployment) == ["downloading", "failure"]
     assert "would hide modules of the firmware: ['instar']" in lab.log(deployment)
     assert lab.slots() is None
+
+
+@pytest.mark.parametrize("kind", ["p256", "rsa"])
+def test_a_signed_firmware_in_the_heap_of_an_esp32(lab, keys, kind):
+    private, public = keys[kind]
+    lab.flash(settings={"artifact_verify_keys": ["/key.pem"]}, files={"/key.pem": public})
+    lab.meet()
+    stranger, _ = pair(kind)
+    deployment = lab.deploy(lab.artifact("release-2", key=stranger))
+    lab.run("failure")
+    assert lab.server.statuses(deployment) == ["downloading", "failure"]
+    assert "expected a signature of this manifest by one of 1 key(s)" in lab.log(deployment)
+    deployment = lab.deploy(lab.artifact("release-3", key=private))
+    lab.run("success")
+    assert lab.server.statuses(deployment) == GOOD
+    assert lab.slot() == "ota_1"

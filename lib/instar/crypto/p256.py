@@ -56,10 +56,13 @@ _COMB = (
 
 def comb():
     """The 15 affine points of the comb as a list of (x, y), index 0 unused: 3 KB in use."""
-    points = [(0, 0)]
-    for at in range(0, len(_COMB), 128):
-        points.append((int(_COMB[at : at + 64], 16), int(_COMB[at + 64 : at + 128], 16)))
-    return points
+    return [(0, 0)] + [comb_point(index) for index in range(1, 16)]
+
+
+def comb_point(index):
+    """Entry 1..15 of the comb, as (x, y)."""
+    at = 128 * index
+    return int(_COMB[at - 128 : at - 64], 16), int(_COMB[at - 64 : at], 16)
 
 
 def invert(value, prime):
@@ -150,45 +153,22 @@ def multiply_base(k):
 def multiply_sum(u, v, point):
     """Generator -> u * G + v * point as a Jacobian point; 0 <= u, v < 2**256, all of them public.
 
-    point: affine, on the curve. Both sums share their doublings (Straus): v goes by its
-    hexadecimal digits, u joins for the last 64 doublings by the comb.
+    point: affine, on the curve. Both sums share their doublings (Straus): v goes by pairs of
+    bits, u joins for the last 64 doublings by the comb. Little is kept: the heap is full then.
     """
-    points = comb()
-    multiples = yield from _multiples(point)
+    twice = double(point + (1,))
+    multiples = [(0, 0), point, to_affine(twice), to_affine(add(twice, point))]
+    yield
     bits = u.to_bytes(32, "big")
-    digits = v.to_bytes(32, "big")
+    pairs = v.to_bytes(32, "big")
     total = INFINITY
     for at in range(255, -1, -1):
         total = double(total)
-        digit = 0 if at & 3 else digits[31 - (at >> 3)] >> (at & 4) & 15
-        if digit:
-            total = add(total, multiples[digit])
+        pair = 0 if at & 1 else pairs[31 - (at >> 3)] >> (at & 6) & 3
+        if pair:
+            total = add(total, multiples[pair])
         index = _comb_index(bits, at) if at < 64 else 0
         if index:
-            total = add(total, points[index])
+            total = add(total, comb_point(index))
         yield
     return total
-
-
-def _multiples(point):
-    """Generator -> [unused, point, 2 * point, ... 15 * point], affine."""
-    points = [point + (1,)]
-    for i in range(2, 16):
-        points.append(add(points[-1], point) if i & 1 else double(points[(i >> 1) - 1]))
-        yield
-    # One inversion for all of them (Montgomery): 1 / z is the inverse of the product of all z up
-    # to it, times the product of those before it.
-    products = [1]
-    for _, _, z in points:
-        products.append(products[-1] * z % P)
-    inverse = invert(products.pop(), P)
-    yield
-    found = [(0, 0)] * 16
-    while points:
-        x, y, z = points.pop()
-        inverse_z = inverse * products.pop() % P
-        inverse = inverse * z % P
-        square = inverse_z * inverse_z % P
-        found[len(points) + 1] = (x * square % P, y * square * inverse_z % P)
-    yield
-    return found

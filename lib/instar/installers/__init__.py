@@ -53,8 +53,8 @@ def make(installers, board, kind, installed=None, settings=None):
     return installers[kind](board, installed, settings)
 
 
-def able(installers, board, settings):
-    """One of each installer that this board can have, and of which something may run on trial."""
+def on_trial(installers, board, settings):
+    """The installers whose software runs on trial since this start."""
     found = []
     for kind in installers:
         # These have nothing on trial, so their modules stay out of the heap.
@@ -63,15 +63,17 @@ def able(installers, board, settings):
         if installers[kind] is _app and not _slot_on_trial(settings):
             continue
         try:
-            found.append(make(installers, board, kind, None, settings))
+            installer = make(installers, board, kind, None, settings)
         except Rejected:
-            continue
+            continue  # not on this board
+        if installer.on_trial():
+            found.append(installer)
     return found
 
 
 def _slot_on_trial(settings):
     try:
         record = settings.store.get_json("slots")
-    except Broken:
-        return False  # the boot guard starts a slot then that is not on trial
-    return bool(record) and record["left"] is not None
+    except (Broken, ValueError):
+        record = None  # the boot guard starts a slot then that is not on trial
+    return isinstance(record, dict) and record.get("left") is not None

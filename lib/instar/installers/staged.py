@@ -108,8 +108,10 @@ class _Text:
     def close(self):
         raw = bytes(self._raw)
         raw = raw[:-1] if raw[-1:] == b"\n" else raw
+        from ..artifact.utf8 import decode  # in the heap during a download only
+
         try:
-            text = str(raw, "utf-8")
+            text = decode(raw)
         except UnicodeError:
             text = ""
         if not text or any(letter < " " or "\x7f" <= letter <= "\x9f" for letter in text):
