@@ -23,6 +23,7 @@ del mainboard
 if _rom is not None:
     names.intern("/rom")
 del names
+gc.collect()
 control.send("heap %d" % (gc.mem_alloc() - (_rom or 0)))
 # The emulation's modules lie in a board's flash. Here they are in the heap, which the parent made
 # larger for them: what is more than the board's own is taken away again, from its beginning on in

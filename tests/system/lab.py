@@ -80,7 +80,7 @@ class Lab:
         first: the firmware image, where there are firmware slots. app: source of the application
         in it, or else in slot /a; None: the sample.
         """
-        values = {
+        self.settings = {
             "mender_url": self.server.url,
             "device_type": self.device_type,
             "wifi_ssid": "lab",
@@ -97,7 +97,7 @@ class Lab:
             **(settings or {}),
         }
         content = {
-            "/instar.json": json.dumps(values).encode(),
+            "/instar.json": json.dumps(self.settings).encode(),
             "/api-ca.der": self.server.ca_der,
             "/storage-ca.der": self.server.storage_ca_der,
             **(files or {}),

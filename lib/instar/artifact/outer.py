@@ -148,7 +148,7 @@ class Outer:
         try:
             self.header = self._read_header(texts)
         finally:
-            _done("metadata", "strictjson")
+            _done("metadata", "strictjson", "utf8")
         self._on_header(self.header)
 
     def _read_header(self, texts):

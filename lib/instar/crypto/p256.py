@@ -54,13 +54,8 @@ _COMB = (
 )
 
 
-def comb():
-    """The 15 affine points of the comb as a list of (x, y), index 0 unused: 3 KB in use."""
-    return [(0, 0)] + [comb_point(index) for index in range(1, 16)]
-
-
 def comb_point(index):
-    """Entry 1..15 of the comb, as (x, y)."""
+    """Entry 1..15 of the comb, as (x, y): read when it is needed, all of them take 3 KB."""
     at = 128 * index
     return int(_COMB[at - 128 : at - 64], 16), int(_COMB[at - 64 : at], 16)
 
@@ -134,17 +129,16 @@ def _comb_index(bits, column):
 
 def multiply_base(k):
     """Generator -> k * G as an affine point, see to_affine; 0 <= k < 2**256."""
-    points = comb()
     # k + N or k + 2 * N has 257 bits and is the same multiple. Every sum starts from its top bit,
     # 2**64 times entry 8: nothing shows how many columns of k itself are empty at the start.
     k += N if (k + N) >> 256 else 2 * N
     bits = (k - (1 << 256)).to_bytes(32, "big")
-    total = points[8] + (1,)
+    total = comb_point(8) + (1,)
     for column in range(63, -1, -1):
         index = _comb_index(bits, column)
         total = double(total)
         # An empty column adds too, and drops the sum: the steps do not show the bits of k.
-        added = add(total, points[index or 1])
+        added = add(total, comb_point(index or 1))
         total = added if index else total
         yield
     return to_affine(total)
