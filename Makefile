@@ -7,7 +7,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-MPY_DIRS := lib firmware boards/UNIX
+MPY_DIRS := lib firmware boards
 UNIX_PORT := $(if $(MICROPYTHON),,sim,)
 
 export MICROPYTHON
