@@ -21,7 +21,7 @@ from .staged import NEW, NONE, Staged, mark_none
 
 _OLD = places.STAGE + "/old"
 _COPY = "old.part"  # becomes _OLD once it is whole
-_CHUNK = const(1024)
+_CHUNK = const(512)
 
 
 class SingleFile(Staged):
