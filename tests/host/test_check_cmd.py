@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 from conformance_build import INFO, TYPE_INFO, depends, key_pair, made, member, signed, tar
 
+from instar_tools import check_cmd
 from instar_tools.artifact_cmd import artifact
 from instar_tools.check_cmd import Conditions, check_files
 
@@ -137,8 +140,16 @@ def test_a_newer_version_must_stay(write):
     [
         (["artifact.mender", "--provides", "x"], "expected KEY=VALUE, got 'x'"),
         (["artifact.mender", "--heap", "large"], "a heap like 64wk"),
+        (
+            ["artifact.mender", "--heap", "99999999999999999999M"],
+            "expected at most 1073741824 bytes",
+        ),
+        (["artifact.mender", "--board", "TOASTER"], "'RPI_PICO_W'"),
         (["artifact.mender", "--file-root", "data"], "file_roots: expected"),
-        (["artifact.mender", "--key", "artifact.mender"], "key"),
+        (
+            ["artifact.mender", "--key", "artifact.mender"],
+            "artifact.mender: expected a public key, at most",
+        ),
         (["missing.mender"], "does not exist"),
         ([], "Missing argument"),
     ],
@@ -150,6 +161,60 @@ def test_wrong_usage(write, tmp_path, monkeypatch, words, message):
     assert code == 2 and message in output
 
 
+def test_a_name_that_is_not_utf_8(write, tmp_path):
+    good = write(made())
+    path = tmp_path / os.fsdecode(b"caf\xe9.mender")
+    path.write_bytes(good.read_bytes())
+    code, output = check(path, "--payload-type", "thing")
+    assert code == 0 and "accepted: v2" in output
+
+
+def test_a_pipe_is_wrong_usage(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    code, output = check(tmp_path / "pipe")
+    assert code == 2 and "expected a regular file" in output
+
+
+def program(path: Path, line: str) -> str:
+    path.write_text(f"#!/bin/sh\n{line}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    "line, message",
+    [
+        (None, "MicroPython does not start"),
+        ("echo no such option >&2; exit 2", "MicroPython ended with 2: no such option"),
+        ("echo '{\"error\": null}'", "it said nothing"),  # of being ready
+        ("echo ready; kill -9 $$", "MicroPython ended with -9"),
+        ("echo ready; echo MemoryError: no >&2; exit 1", "MicroPython ended with 1: MemoryError"),
+        ("echo ready; echo '{'", "what is no JSON"),
+        ("echo ready", "answered nothing"),
+    ],
+)
+def test_a_check_that_cannot_be_made_is_no_verdict(write, tmp_path, monkeypatch, line, message):
+    monkeypatch.setenv("MICROPYTHON", program(tmp_path / "port", line) if line else "/nonexist")
+    code, output = check(write(made()), "--json")
+    assert code == 3
+    assert output.startswith("Error: the check could not be made: ") and message in output
+
+
+def test_a_check_that_does_not_end_is_no_verdict(write, tmp_path, monkeypatch):
+    monkeypatch.setenv("MICROPYTHON", program(tmp_path / "port", "exec sleep 60"))
+    monkeypatch.setattr(check_cmd, "_SECONDS", 0.1)
+    code, output = check(write(made()))
+    assert code == 3 and "did not come to an end within 0.1 s" in output
+
+
+def test_without_micropython_there_is_no_verdict(write, tmp_path, monkeypatch):
+    monkeypatch.delenv("MICROPYTHON", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    code, output = check(write(made()))
+    assert code == 3 and "could not be made: no MicroPython" in output
+
+
 # What the installers ask
 
 
@@ -159,6 +224,28 @@ def test_an_application(write):
     assert reason(write(of_type("micropython-app", {"app.py": APP}), "flat")) is None
     both = of_type("micropython-app", {"app.py": APP, "update.tar": slot})
     assert "expected update.tar alone" in reason(write(both, "both"))
+
+
+def test_an_application_for_each_kind_of_board(tmp_path):
+    """What `instar artifact write micropython-app` makes: its board takes it, the other not."""
+    (tmp_path / "app.py").write_bytes(APP)
+    written = {"ESP32_GENERIC": ["--app-only"], "RPI_PICO_W": ["--board", "RPI_PICO_W"]}
+    why = {"ESP32_GENERIC": "would hide modules of the firmware", "RPI_PICO_W": "the slot lacks"}
+    for kind, words in written.items():
+        path = tmp_path / f"{kind}.mender"
+        words = ["-n", "v2", "-t", "esp32", "--app", tmp_path, "-o", path, *words]
+        words = ["write", "micropython-app", *map(str, words)]
+        assert CliRunner().invoke(artifact, words).exit_code == 0
+        for board in written:
+            code, output = check(path, "--board", board)
+            assert code == (board != kind), output
+            assert board == kind or why[board] in output
+
+
+def test_a_board_without_firmware_slots_takes_no_image(write):
+    path = write(of_type("rootfs-image", {"fw": b"\xe9" + bytes(22) + b"\1" + bytes(2000)}))
+    assert reason(path) is None
+    assert "this board has no firmware slots" in reason(path, board="RPI_PICO_W")
 
 
 def test_what_a_rejected_one_left_open_does_not_disturb_the_next(write):

@@ -5,6 +5,8 @@ The board's own reader and installers answer, under MicroPython, in a heap like 
 
     verdicts = check_files([Path("v2.mender")], Conditions(device_type="esp32"))
     verdicts[0]["accepted"], verdicts[0]["reason"]
+
+Limits: regular files only; all of a process's files share one time limit.
 """
 # SPDX-License-Identifier: MIT
 
@@ -14,12 +16,13 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
 
+from .board_kinds import ESP32_GENERIC, KINDS
 from .image_builder import build_romfs, compiled, read_tree
 from .paths import LIB, micropython
 from .simulator import heap_bytes
@@ -29,18 +32,32 @@ HEAP = "64wk"
 _OWN = 96 << 10  # bytes of the interpreter's heap for the script itself; the rest is taken away
 _AT_ONCE = 64  # files of one process: it has all of them open
 _SECONDS = 600
+_LARGEST_HEAP = 1 << 30  # bytes
+_LARGEST_KEY = 8192  # bytes: as lib/instar/settings.py
+_READY = "ready"  # board/check.py's first line: from here on it is the board that fails
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+class NotChecked(click.ClickException):
+    """There is no verdict, because the check could not be made."""
+
+    exit_code = 3
+
+    def __init__(self, message: str) -> None:
+        super().__init__(f"the check could not be made: {message}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Conditions:
     """The board that is asked.
 
-    keys: public keys, PEM or DER. provides: what it provides, device_type apart. payload_types:
-    installers of the user's own, whose checks are not known here. heap: bytes.
+    board: its kind, of board_kinds.KINDS. keys: public keys, PEM or DER. provides: what it
+    provides, device_type apart. payload_types: installers of the user's own, whose checks are not
+    known here. heap: bytes.
     """
 
     device_type: str
+    board: str = ESP32_GENERIC.name
     keys: Sequence[bytes] = ()
     provides: dict[str, str] = field(default_factory=dict)
     payload_types: Sequence[str] = ()
@@ -53,6 +70,7 @@ class Conditions:
         """What board/check.py reads."""
         return {
             "heap": self.heap,
+            "firmware_slots": KINDS[self.board].firmware_slots,
             "settings": {
                 "device_type": self.device_type,
                 "artifact_verify_keys": [f"/key{i}" for i in range(len(self.keys))],
@@ -71,53 +89,69 @@ def check_files(paths: Sequence[Path], conditions: Conditions) -> list[dict]:
 
     Raises:
         ValueError: no board could have these keys or settings.
+        NotChecked: MicroPython does not start, ends early, or takes too long.
     """
     verdicts: list[dict] = []
     with tempfile.TemporaryDirectory() as scratch:
+        rom = Path(scratch, "rom")
+        code = read_tree(LIB / "instar") | read_tree(BOARD / "stand_ins.py")
+        rom.write_bytes(build_romfs(compiled(code)))
         while len(verdicts) < len(paths):
             some = paths[len(verdicts) : len(verdicts) + _AT_ONCE]
-            found, last_words = _run(some, conditions, Path(scratch))
-            if found and "unusable" in found[0]:
+            found = _answers(_run(some, conditions, rom))
+            if "unusable" in found[0]:
                 raise ValueError(found[0]["unusable"])
             verdicts += [_verdict(one) for one in found]
-            if len(found) < len(some):  # the next one ended the interpreter
-                verdicts.append(_verdict({"error": f"MicroPython ended: {last_words}"}))
     return verdicts
 
 
-def _run(paths: Sequence[Path], conditions: Conditions, scratch: Path) -> tuple[list[dict], str]:
-    """What board/check.py answered, perhaps for the first files only, and its last words."""
-    rom, flash = scratch / "rom", scratch / "flash"
-    code = read_tree(LIB / "instar") | read_tree(BOARD / "stand_ins.py")
-    rom.write_bytes(build_romfs(compiled(code)))
-    flash.write_bytes(b"")
-    options = {
-        **conditions.options(),
-        "files": [str(path.absolute()) for path in paths],
-        "rom": str(rom),
-        "flash": str(flash),
-    }
-    heap = conditions.heap + rom.stat().st_size + _OWN
-    done = subprocess.run(
-        [micropython(), "-X", f"heapsize={heap}", str(BOARD / "check.py")],
-        input=json.dumps(options).encode(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env={**os.environ, "MICROPYPATH": ".frozen"},
-        timeout=_SECONDS,
-        check=False,
-    )
+def _run(paths: Sequence[Path], conditions: Conditions, rom: Path) -> list[str]:
+    """The lines that board/check.py prints, perhaps for the first files only."""
+    with tempfile.TemporaryDirectory(dir=rom.parent) as scratch:
+        flash = Path(scratch, "flash")
+        flash.write_bytes(b"")
+        links = [Path(scratch, str(number)) for number in range(len(paths))]
+        for link, path in zip(links, paths, strict=True):
+            link.symlink_to(os.path.realpath(path))  # a name in UTF-8, whatever the file's is
+        options = {
+            **conditions.options(),
+            "files": [str(link) for link in links],
+            "rom": str(rom),
+            "flash": str(flash),
+        }
+        return _under_micropython(conditions.heap + rom.stat().st_size + _OWN, options)
+
+
+def _under_micropython(heap: int, options: dict) -> list[str]:
+    try:
+        done = subprocess.run(
+            [micropython(), "-X", f"heapsize={heap}", str(BOARD / "check.py")],
+            input=json.dumps(options).encode(),
+            capture_output=True,
+            env={**os.environ, "MICROPYPATH": ".frozen"},
+            timeout=_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise NotChecked(f"MicroPython did not come to an end within {_SECONDS} s") from None
+    except OSError as error:
+        raise NotChecked(f"MicroPython does not start: {error}") from None
     lines = done.stdout.decode(errors="replace").splitlines()
-    found = list(_answers(lines))
-    return found, lines[-1] if lines and len(lines) > len(found) else f"exit {done.returncode}"
+    if done.returncode or lines[:1] != [_READY]:
+        said = done.stderr.decode(errors="replace").splitlines() or ["it said nothing"]
+        raise NotChecked(f"MicroPython ended with {done.returncode}: {said[-1]}")
+    return lines[1:]
 
 
-def _answers(lines: Sequence[str]) -> Iterator[dict]:
-    for line in lines:
-        try:
-            yield json.loads(line)
-        except ValueError:  # a traceback begins
-            return
+def _answers(lines: Sequence[str]) -> list[dict]:
+    """What was printed for the first files; more than nothing."""
+    try:
+        found = [json.loads(line) for line in lines]
+    except ValueError as error:
+        raise NotChecked(f"MicroPython answered what is no JSON: {error}") from None
+    if not found:
+        raise NotChecked("MicroPython answered nothing")
+    return found
 
 
 def _verdict(answer: dict) -> dict:
@@ -157,16 +191,51 @@ class Pair(click.ParamType):
 
 def _heap(ctx: click.Context, param: click.Parameter, text: str) -> int:
     try:
-        return heap_bytes(text)
+        size = heap_bytes(text)
     except ValueError as error:
         raise click.BadParameter(str(error), ctx, param) from None
+    if size > _LARGEST_HEAP:
+        raise click.BadParameter(f"expected at most {_LARGEST_HEAP} bytes, got {size}", ctx, param)
+    return size
+
+
+def _regular(ctx: click.Context, param: click.Parameter, paths: tuple[Path, ...]):
+    for path in paths:
+        if not path.is_file():  # a pipe: MicroPython has no way to it
+            name = click.format_filename(path)
+            raise click.BadParameter(f"{name}: expected a regular file", ctx, param)
+    return paths
+
+
+def _keys(ctx: click.Context, param: click.Parameter, paths: tuple[Path, ...]) -> list[bytes]:
+    keys = []
+    for path in paths:
+        with path.open("rb") as file:
+            keys.append(file.read(_LARGEST_KEY + 1))
+        if len(keys[-1]) > _LARGEST_KEY:
+            name = click.format_filename(path)
+            text = f"{name}: expected a public key, at most {_LARGEST_KEY} bytes, got more"
+            raise click.BadParameter(text, ctx, param)
+    return keys
 
 
 @click.command()
-@click.argument("files", metavar="FILE...", type=FILE, nargs=-1, required=True)
+@click.argument("files", metavar="FILE...", type=FILE, nargs=-1, required=True, callback=_regular)
 @click.option("--device-type", required=True, help="The board's device type.")
 @click.option(
-    "--key", "keys", type=FILE, multiple=True, help="Public key (PEM, DER); any may match."
+    "--board",
+    type=click.Choice(list(KINDS)),
+    default=ESP32_GENERIC.name,
+    show_default=True,
+    help="Its kind: without firmware slots, a slot holds instar too, and no image is taken.",
+)
+@click.option(
+    "--key",
+    "keys",
+    type=FILE,
+    multiple=True,
+    callback=_keys,
+    help="Public key (PEM, DER); any may match.",
 )
 @click.option(
     "--provides", type=Pair(), multiple=True, help="What the board provides now, repeatable."
@@ -204,26 +273,30 @@ def check(ctx: click.Context, files: tuple[Path, ...], as_json: bool, **fields) 
     system, up to the moment before it would be installed. Of a rootfs-image, the ESP32 image's
     header is looked at; chip and slot size are not known here. Free flash is not checked.
 
-    Exit 0: accepted, 1: one or more are rejected, 2: wrong usage.
+    Exit 0: accepted, 1: one or more are rejected, 2: wrong usage, 3: the check could not be made.
     """
-    fields["keys"] = [key.read_bytes() for key in fields["keys"]]
     fields["provides"] = dict(fields["provides"])
     try:
         verdicts = check_files(files, Conditions(**fields))
     except ValueError as error:
         raise click.UsageError(str(error)) from None
+    except NotChecked:
+        raise
+    except (click.ClickException, OSError) as error:
+        raise NotChecked(str(error)) from None
     for path, verdict in zip(files, verdicts, strict=True):
         click.echo(json.dumps(verdict) if as_json else _line(path, verdict))
     ctx.exit(0 if all(verdict["accepted"] for verdict in verdicts) else 1)
 
 
 def _line(path: Path, verdict: dict) -> str:
+    name = click.format_filename(path)
     if not verdict["accepted"]:
-        return f"{path}: rejected: {verdict['reason']}"
+        return f"{name}: rejected: {verdict['reason']}"
     count = len(verdict["files"])
     total = sum(file["size"] for file in verdict["files"])
     return (
-        f"{path}: accepted: {verdict['artifact_name']},"
+        f"{name}: accepted: {verdict['artifact_name']},"
         f" payload type {verdict['payload_type'] or 'none'},"
         f" {'signed' if verdict['signed'] else 'not signed'},"
         f" {count} file{'' if count == 1 else 's'}, {total} bytes"

@@ -1,12 +1,14 @@
 # Would a board take these Artifacts? Its own code says so, on a file system made for it:
 #   micropython -X heapsize=BYTES tools/instar_tools/board/check.py < options.json
-# Prints one line of JSON for each: {"error": null or text, "header": null or {...}, "sizes": {}};
-# or {"unusable": text} alone, if the options are none that a board could have.
+# Prints `ready` once it is the board's code that runs, in the board's heap; then one line of JSON
+# for each: {"error": null or text, "header": null or {...}, "sizes": {}}; or {"unusable": text}
+# alone, if the options are none that a board could have. Where the heap is too small even for
+# that, the last line is {"error": "out of memory"}, and the files after that one were not read.
 #
 # Options: files, flash (a host file for the file system), rom (a ROMFS with instar and stand_ins,
-# as bytecode), heap (bytes that the board's code gets), settings, keys (bytes as hex), provides,
-# types (payload types that are taken without an installer). They come on stdin: a long command
-# line kills the unix port.
+# as bytecode), firmware_slots (whether the board has any; if not, instar lies in a slot), heap
+# (bytes that the board's code gets), settings, keys (bytes as hex), provides, types (payload types
+# that are taken without an installer). On stdin: a long command line kills the unix port.
 #
 # What is stored is what an installer's download() stores: nothing is installed or started.
 # Limits: no slot for a rootfs-image is there; stand_ins.py looks at the image instead.
@@ -128,7 +130,7 @@ def checked(source, options):
 
     settings = load_settings(options)
     installers = dict(INSTALLERS)
-    installers.update(stand_ins(options["types"]))
+    installers.update(stand_ins(options["types"], options["firmware_slots"]))
     courier = Courier()
     sizes = {}
     intake = Intake(
@@ -156,15 +158,17 @@ def take_surplus(heap):
     return [bytearray(256) for _ in range(surplus // 304)]
 
 
-def main(options):
+def mount(options):
+    """The ROMFS with instar, where the board has it: the boot guard's rules depend on that."""
     with open(options["rom"], "rb") as file:
         rom = file.read()
-    flash = HostFile(options["flash"])
-    sources = [open(path, "rb") for path in options["files"]]
+    place = "/rom" if options["firmware_slots"] else "/a"
     vfs.umount("/")  # from here on no payload can reach a file of the host
-    vfs.mount(vfs.VfsRom(memoryview(rom)), "/rom")
-    sys.path[:] = ["/rom", ".frozen"]
-    ballast = take_surplus(options["heap"])
+    vfs.mount(vfs.VfsRom(memoryview(rom)), place)
+    sys.path[:] = [place, ".frozen"]
+
+
+def answer(sources, flash, options):
     from instar import memory
 
     memory.reserve()
@@ -172,13 +176,25 @@ def main(options):
     problem = unusable(flash, options)
     if problem:
         print(json.dumps({"unusable": problem}))
-        return ballast
+        return
     memory.forget("instar.artifact")
     for source in sources:
         format_flash(flash, options["keys"])
         print(json.dumps(checked(source, options)))
         vfs.umount("/")
         gc.collect()
+
+
+def main(options):
+    flash = HostFile(options["flash"])
+    sources = [open(path, "rb") for path in options["files"]]
+    mount(options)
+    ballast = take_surplus(options["heap"])
+    print("ready")
+    try:
+        answer(sources, flash, options)
+    except MemoryError:
+        print('{"error": "out of memory"}')  # takes none
     return ballast
 
 

@@ -1,6 +1,6 @@
 # Installers for payloads that check.py cannot try, since their place is not there.
 #
-#   installers.update(stand_ins(["my-type"]))      # {payload type: class}
+#   installers.update(stand_ins(["my-type"], True))      # {payload type: class}
 #
 # Limits: of an image the header is looked at, but not for which chip it is.
 # SPDX-License-Identifier: MIT
@@ -54,8 +54,9 @@ class Image(Anything):
             raise Rejected("the payload holds no file: expected one image")
 
 
-def stand_ins(types):
-    """One for each of the user's own payload types, and for rootfs-image."""
+def stand_ins(types, firmware_slots):
+    """One for each of the user's own payload types, and for rootfs-image where it has a place."""
     found = dict.fromkeys(types, Anything)
-    found["rootfs-image"] = Image
+    if firmware_slots:
+        found["rootfs-image"] = Image
     return found
