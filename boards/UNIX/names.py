@@ -1,6 +1,6 @@
 # The names in frozen code lie in an ESP32's flash, interned once for all. Code in a ROMFS has them
 # interned on the heap, when it is imported. names.intern("/rom") does that at power-on, for all of
-# the ROMFS, so that the board's heap begins after it.
+# the ROMFS, so that the board's heap begins after it; make_room() is for those that come later.
 #
 # Format: MicroPython's tools/mpy-tool.py; `M`, version, flags, bits, then varuints: how many names
 # and constants, and for each name its length times two (odd: one that every MicroPython has),
@@ -12,6 +12,8 @@ import os
 from micropython import const
 
 _FOLDER = const(0x4000)
+_BATCH = const(50)
+_TABLE = const(8000)  # bytes; less than the tables that names are entered into by then
 _HEADER = const(4)
 
 
@@ -48,3 +50,18 @@ def _number(file):
         value = value << 7 | byte & 0x7F
         if byte < 0x80:
             return value
+
+
+def make_room():
+    """Names are entered into tables, each twice as large as the one before. On a board the next
+    one is small, since those for frozen code lie in flash: here it is made beforehand."""
+    number = 0
+    gc.collect()
+    while True:
+        before = gc.mem_alloc()
+        for _ in range(_BATCH):
+            hasattr(_Nothing, "_%x" % number)
+            number += 1
+        gc.collect()
+        if gc.mem_alloc() - before > _TABLE:
+            return

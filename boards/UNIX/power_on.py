@@ -22,6 +22,7 @@ _rom, _roots = mainboard.start(sys.argv[1], _options)
 del mainboard
 if _rom is not None:
     names.intern("/rom")
+    names.make_room()
 del names
 gc.collect()
 control.send("heap %d" % (gc.mem_alloc() - (_rom or 0)))

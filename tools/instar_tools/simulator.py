@@ -42,7 +42,7 @@ _STANDING = ("repl", "panic")
 # Room for boards/UNIX itself in the interpreter's heap. What it does not use is taken by the board
 # process before the program starts: the program has what --heap says, as on a board whose modules
 # lie in flash.
-EMULATION = 112 << 10
+EMULATION = 144 << 10
 
 _PREFIX = b"@instar "
 _EPOCH_2000_US = 946684800 * 1_000_000
