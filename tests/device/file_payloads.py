@@ -13,8 +13,10 @@ class Board:
     settings_path = "/instar.json"
     state_dir = "/.instar"
 
+    fed = 0
+
     def feed(self):
-        pass
+        Board.fed += 1
 
 
 def settings(**values):

@@ -278,12 +278,13 @@ ESCAPES = (
 
 
 def untouched(board, payload, expected):
-    """The payload is refused with those words; nothing changes outside the slot that is idle."""
-    before = board.tree("/b", "/b.part")
+    """The payload is refused with those words; no file changes outside the slot that is idle, and
+    nothing of the download stays."""
+    before = board.tree("/b")
     record = board.record()
     came = attempt(board, payload)
     assert came and expected in came, (expected, came)
-    assert board.tree("/b", "/b.part") == before
+    assert board.tree("/b") == before
     assert "b" not in os.listdir("/"), "half of a slot could be started"
     assert board.record() == record and board.boot() == "a"
 
@@ -329,6 +330,22 @@ def test_a_slot_needs_what_runs_it():
             assert board.record() == TRIAL_B
 
 
+def test_what_a_slot_needs_may_be_a_package():
+    for guarded in KINDS:
+        for suffix in (".py", ".mpy"):
+            board = started(guarded)
+            files = new(guarded)
+            files["app/__init__" + suffix] = files.pop("app.py")
+            if guarded:
+                files["board/__init__" + suffix] = files.pop("board.py")
+            update(board, packed(files))
+            assert board.record() == TRIAL_B and board.boot() == "b"
+            assert suffix == ".mpy" or board.name() == "new"
+    board = started(False)
+    files = {"app/start.py": b"", "app/readme": b""}
+    untouched(board, packed(files), "lacks ['app']: expected each as .py or .mpy, or a package")
+
+
 def test_a_slot_beside_a_firmware_hides_nothing_of_it():
     board = started(False)
     for name in ("instar/agent.py", "start.mpy", "board.py", "boot.py", "main.py", "asyncio.py"):
@@ -348,10 +365,50 @@ def test_what_does_not_fit():
         app.download("update.tar", 10000000)
         raise AssertionError("10 MB fit a chip of 512 KB")
     except Exception as error:
-        assert "expected at most" in str(error) and "10000000" in str(error)
+        whole = "update.tar: expected at most the file system's 524288 bytes, got 10000000"
+        assert str(error) == whole
     board.write("/data/fill", bytes(150000))
-    untouched(board, packed({"app.py": b"", "big": bytes(400000)}), "at most")
-    untouched(board, {"app.py": b"", "big": bytes(400000)}, "at most")
+    full = "expected room for /b.part/big, got a full file system"
+    for _ in range(2):  # what the first left does not lock out the second
+        untouched(board, packed({"app.py": b"", "big": bytes(400000)}), "update.tar: " + full)
+        untouched(board, {"app.py": b"", "big": bytes(400000)}, "big: " + full)
+    many = {"app.py": b""}
+    many.update({f"{i}/{i}": bytes(600) for i in range(100)})
+    untouched(board, packed(many), "update.tar: expected room for /b.part/")
+    board.write("/data/log.txt", b"there is room for what the application writes" * 100)
+    update(board, packed(new(False)))
+    assert board.record() == TRIAL_B
+
+
+def test_much_fits_where_statvfs_says_that_little_is_free():
+    board = started(False)
+    for i in range(12):
+        board.write(f"/data/{i}/f", b"")
+    files = {"app.py": b"NAME = 'new'\n", "big": bytes(330000)}
+    assert os.statvfs("/")[4] * 4096 < 330000
+    update(board, files)
+    assert board.slot("b") == files
+
+
+def test_long_work_feeds_the_watchdog():
+    board = started(False, "ab")
+    files = {"app.py": b"", "big": bytes(100000)}
+    files.update({f"{i}/f": b"" for i in range(20)})
+    for payload in (files, packed(files)):
+        app = installer(board)
+        board.fed = 0
+        download(app, payload)
+        assert board.fed >= 70, board.fed  # written and read back
+        board.fed = 0
+        app.installed()
+        assert board.fed >= 45, board.fed
+        board.fed = 0
+        asyncio.run(app.install())
+        assert board.fed >= 45, board.fed
+        board.fed = 0
+        asyncio.run(installer(board).rollback())
+        asyncio.run(installer(board, "b:failed").cleanup())
+        assert board.fed >= 42, board.fed
 
 
 def test_the_running_slots_only_fallback_is_not_overwritten():

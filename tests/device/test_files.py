@@ -18,6 +18,9 @@ from file_payloads import (
 )
 from littlefs import Disk, files, write
 
+from instar.boot import RESERVED
+from instar.installers import files as module
+from instar.installers import leftovers, places
 from instar.installers.files import Directory, SingleFile
 
 OTHERS = {"/data": None, "/data/other": b"stays", "/instar.json": b"{}", "/.instar": None}
@@ -187,6 +190,84 @@ def test_what_an_update_left_beside_a_folder_goes():
         assert files() == both(OTHERS, {FOLDER: None, FOLDER + "/x": b"1"})
 
 
+class Worn:
+    """The module os, whose rename() fails so many times."""
+
+    def __init__(self, times):
+        self.times = times
+
+    def __getattr__(self, name):
+        return getattr(os, name)
+
+    def rename(self, old, new):
+        self.times -= 1
+        if self.times >= 0:
+            raise OSError(5)
+        os.rename(old, new)
+
+
+def fails(installer, state):
+    try:
+        run(installer, state)
+    except OSError:
+        return True
+    return False
+
+
+def test_a_rollback_that_failed_is_tried_again_in_the_cleanup():
+    for case in each_case():
+        before = files()
+        if case.old:
+            installer = deliver(case.kind, case.payload)
+            run(installer, "install")
+            module.os = Worn(1)
+            assert fails(installer, "rollback")
+            run(installer, "failure", "cleanup", "cleanup")
+            assert files() == before
+
+
+def test_a_rollback_that_fails_for_good_leaves_the_old_content():
+    for case in each_case():
+        if case.old:
+            installer = deliver(case.kind, case.payload)
+            run(installer, "install")
+            module.os = Worn(100)
+            assert fails(installer, "rollback") and fails(installer, "cleanup")
+            kept = leftovers.OLD if case.kind is SingleFile else FOLDER + ".instar-old"
+            found = {case.target + path[len(kept) :]: data for path, data in files(kept).items()}
+            assert found == case.old
+            leftovers.sweep()
+            assert len(files(kept)) == len(case.old)
+            module.os = os
+            run(installer, "cleanup")
+            assert files() == both(OTHERS, case.old)
+
+
+def fed_by(step, *args):
+    payloads.Board.fed = 0
+    found = step(*args)
+    return payloads.Board.fed, found
+
+
+def test_each_state_of_a_file_feeds_the_watchdog():
+    with Disk(both(OTHERS, {FILE: b"old" * 14000})):
+        fed, installer = fed_by(deliver, SingleFile, single(b"new" * 14000))
+        assert fed >= 30, fed  # written, read back, its digest
+        assert fed_by(installer.running)[0] >= 10
+        assert fed_by(run, installer, "install")[0] >= 20  # a copy, read back
+        assert fed_by(run, installer, "cleanup")[0] >= 2
+
+
+def test_each_state_of_a_folder_feeds_the_watchdog():
+    tar = tree_tar({str(i): b"x" * 8192 for i in range(5)})
+    with Disk(both(OTHERS, {f"{FOLDER}/{i}": bytes(8192) for i in range(5)})):
+        fed, installer = fed_by(deliver, Directory, directory(tar))
+        assert fed >= 30, fed
+        assert fed_by(installer.running)[0] >= 10
+        run(installer, "install")
+        assert fed_by(run, installer, "cleanup")[0] >= 6
+
+
 def test_an_installer_without_an_update_touches_nothing():
     left = {"/.instar-files": None, "/.instar-files/new": None, "/.instar-files/old": None}
     with Disk(left):
@@ -230,7 +311,7 @@ REFUSED_FOLDERS = (
     (directory(SMALL)[:1], "directory: expected dest_dir and update.tar, got the files"),
     (directory(SMALL)[1:], "directory: expected dest_dir and update.tar, got the files"),
     (directory(SMALL) + [("extra", b"")], "expected dest_dir and update.tar, got the files"),
-    ([("x.tar", SMALL), ("dest_dir", b"/data/www\n")], "and update.tar, got the file 'x.tar'"),
+    ([("x.tar", SMALL), ("dest_dir", b"/data/www\n")], "and update.tar, got the files ['x.tar'"),
     (directory(SMALL, "/"), "dest_dir: expected a folder to replace, got /, which is everything"),
     (directory(SMALL, "//"), "dest_dir: expected an absolute path without empty parts"),
     (directory(SMALL[:-1024]), "update.tar: expected more data, got the end, in mid-archive"),
@@ -279,7 +360,7 @@ REFUSED_PLACES = (
 
 
 def refused(disk, kind, payload, words, with_settings=None):
-    """The whole flash is what it was, but for what was written and deleted again."""
+    """The payload is refused with those words; all files are what they were."""
     before = files()
     message = rejection(deliver, kind, payload, with_settings or settings())
     assert message and words in message, (words, message)
@@ -339,6 +420,36 @@ def test_the_agents_own_files():
         installer = deliver(SingleFile, named("free"), settings(**everywhere))
         run(installer, "install", "commit", "cleanup")
         assert files("/free") == {"/free": b"x"}
+
+
+def test_names_that_the_board_would_import():
+    names = RESERVED.split() + ["app", "payloads"]
+    assert "json" in names and "instar" in names
+    for roots in (["/"], ["/lib", "/"]):
+        for folder in ("", "/lib"):
+            for one in names:
+                for name in (one + ".py", one + ".mpy", one, one + "/__init__.py"):
+                    message = place(f"{folder}/{name}", roots)
+                    imported = f"dest_dir: expected a place where nothing imports {one}"
+                    apart = "dest_dir: expected a place apart from /"  # the agent's own
+                    assert message.startswith((imported, apart)), (folder, name, message)
+    for path in ("/json.txt", "/app.json", "/jsons.py", "/apps/json.py", "/lib/more/app.py"):
+        assert place(path, ["/"]) is None, path
+    assert place("/data/json.py", ["/data"]) is None
+    with Disk({"/lib": None}) as disk:
+        for roots, folder in (("/", "/"), ("/lib", "/lib")):
+            words = "dest_dir: expected a place where nothing imports "
+            values = settings(file_roots=[roots])
+            refused(disk, SingleFile, named("json.py", folder), words + "json.py", values)
+            below = folder.rstrip("/") + "/payloads"
+            refused(disk, SingleFile, named("__init__.py", below), words + "payloads", values)
+            refused(disk, Directory, directory(SMALL, below), words + "payloads", values)
+
+
+def place(target, roots):
+    """Why that file may not be written, or None."""
+    folder = target.rpartition("/")[0]
+    return rejection(places.check, target, folder, settings(file_roots=roots), payloads.Board())
 
 
 def test_the_boards_own_names_for_them():

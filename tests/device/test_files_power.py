@@ -7,8 +7,8 @@ import os
 from file_payloads import FILE, FOLDER, again, deliver, directory, run, single, tree_tar
 from littlefs import AFTER, HOWS, TORN, Disk, Ended, files
 
-from instar.installers import tree
 from instar.installers.files import Directory, SingleFile
+from instar.installers.staged import settle
 
 OTHERS = {"/data": None, "/data/d": b"before www", "/data/x": b"after www", "/data/z": b"last"}
 OLD_FILE = {FILE: b"old" * 700}
@@ -213,9 +213,9 @@ def test_a_move_that_was_cut_hides_no_neighbour_any_more():
         except Ended:
             disk.on()
         assert os.listdir("/s") == ["c"]  # what settle() is for: b is lost, it seems
-        tree.settle("/s")
+        settle("/s")
         assert sorted(os.listdir("/s")) == ["b", "c"] and os.listdir("/t") == ["a"]
         count = disk.ops
-        tree.settle("/s")
-        tree.settle("/missing")
+        settle("/s")
+        settle("/missing")
         assert disk.ops == count

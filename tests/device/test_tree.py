@@ -300,6 +300,42 @@ def test_the_digest_of_a_file_is_that_of_its_content():
         assert tree.is_folder(root) and not tree.is_folder(root + "/f")
 
 
+class Watchdog:
+    def __init__(self):
+        self.fed = 0
+
+    def feed(self):
+        self.fed += 1
+
+    def since(self):
+        fed, self.fed = self.fed, 0
+        return fed
+
+
+def test_long_work_feeds_the_watchdog():
+    dog = Watchdog()
+    with Root() as root:
+        sink = tree.open_file(root, "big", 40960, "big", dog.feed)
+        for _ in range(80):
+            sink.write(bytes(512))
+        assert 10 <= dog.since() <= 12
+        sink.close()  # reads it back
+        assert 10 <= dog.since() <= 12
+        tree.digest(root + "/big", dog.feed)
+        assert 10 <= dog.since() <= 12
+        os.remove(root + "/big")
+        sink = tree.Unpacker(root, "t.tar", dog.feed)
+        names = [str(i) for i in range(20)]
+        sink.write(b"".join([folder(name + "/") for name in names]))
+        assert dog.since() == 20
+        sink.write(b"".join([member(name + "/f", b"1") for name in names]))
+        assert dog.since() >= 20
+        tree.digest(root, dog.feed)
+        assert dog.since() >= 20
+        tree.remove(root, dog.feed)
+        assert dog.since() >= 40
+
+
 def test_remove():
     with Root() as root:
         put(root, {"a/b/c": b"1", "a/d": b"2", "e": None})

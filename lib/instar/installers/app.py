@@ -5,9 +5,10 @@
 #
 # What is emptied or filled is called /a.part or /b.part, and gets its name, in one step, when its
 # content was checked: a folder named /a or /b is whole, whenever the power fails. A download that
-# fails leaves the .part, which nothing starts, until the next download; a slot that did not stand
-# its trial is renamed to that as well. What switches is the boot guard's record (boot.py), in one
-# step again.
+# fails leaves the .part, which nothing starts, and a slot that did not stand its trial is renamed
+# to that as well: cleanup() deletes both, so that they take no room from what comes next. What a
+# power cut leaves goes at the next start (leftovers.py). What switches is the boot guard's record
+# (boot.py), in one step again.
 #
 # Limits: LittleFS. An application must not write into its own slot: the slot's digest tells what
 # runs.
@@ -25,7 +26,6 @@ from .base import Installer
 
 _TAR = "update.tar"
 _TRIAL_BOOTS = const(3)
-_SPARE_BLOCKS = const(4)  # for the records of the store
 # What has to be in a slot. In the second case it is the agent's only home.
 _NEEDED = ("app",) if FIRMWARE else ("app", "start", "board", "instar/agent")
 
@@ -76,11 +76,11 @@ class App(Installer):
             self._target = self._emptied()
         self._board.feed()
         root = _part(self._target)
-        _check_room(name, size)
+        tree.check_size(size, name)
         if name == _TAR:
-            self._sink = tree.Unpacker(root, name)
+            self._sink = tree.Unpacker(root, name, self._board.feed)
         else:
-            self._sink = tree.open_file(root, name, size)
+            self._sink = tree.open_file(root, name, size, name, self._board.feed)
         return self._sink
 
     def _emptied(self):
@@ -92,20 +92,14 @@ class App(Installer):
         if slots.active == target:
             slots.back()  # a slot that would start next is not written to
         self._retire(target)
-        self._remove(_part(target))
+        tree.remove(_part(target), self._board.feed)
         return target
 
     def _retire(self, slot):
         """Take the name of a slot from it: the boot guard cannot start it any more."""
         if tree.exists("/" + slot):
-            self._remove(_part(slot))
+            tree.remove(_part(slot), self._board.feed)
             os.rename("/" + slot, _part(slot))
-
-    def _remove(self, path):
-        for name in os.listdir(path) if tree.is_folder(path) else ():
-            self._board.feed()
-            tree.remove(f"{path}/{name}")
-        tree.remove(path)
 
     async def install(self):
         """Give the slot its name, and make it the one to start.
@@ -141,11 +135,13 @@ class App(Installer):
         if self._sink:
             self._sink.abandon()
             self._sink = None
-        # What was installed and is neither to start nor running has failed: not even a damaged
-        # record shall make the boot guard start it.
+        # What was downloaded or installed, and is neither to start nor running, has failed: not
+        # even a damaged record shall make the boot guard start it.
+        new = self._target or (self._installed and self._installed[0])
         slots = self._slots()
-        if self._installed and self._installed[0] not in (slots.active, slots.running):
-            self._retire(self._installed[0])
+        if new and new not in (slots.active, slots.running):
+            self._retire(new)
+            tree.remove(_part(new), self._board.feed)
 
     def on_trial(self):
         """Whether the running slot has not been confirmed yet."""
@@ -156,19 +152,11 @@ class App(Installer):
         return Slots(self._store)
 
     def _identity(self, slot, path):
-        self._board.feed()
-        return f"{slot}:{tree.digest(path)}"
+        return f"{slot}:{tree.digest(path, self._board.feed)}"
 
 
 def _part(slot):
     return f"/{slot}.part"
-
-
-def _check_room(name, size):
-    state = os.statvfs("/")
-    free = state[0] * (state[4] - _SPARE_BLOCKS)
-    if size > free:
-        raise Rejected(f"{name}: expected at most {free} bytes, which are free, got {size}")
 
 
 def _check_content(root):
@@ -177,8 +165,9 @@ def _check_content(root):
         raise Rejected(f"the application would hide modules of the firmware: {sorted(hides)}")
     missing = [name for name in _NEEDED if not _has_module(root, name)]
     if missing:
-        raise Rejected(f"the slot lacks {missing}: expected each as .py or .mpy")
+        raise Rejected(f"the slot lacks {missing}: expected each as .py or .mpy, or a package")
 
 
 def _has_module(root, name):
-    return tree.exists(f"{root}/{name}.py") or tree.exists(f"{root}/{name}.mpy")
+    ends = (".py", ".mpy", "/__init__.py", "/__init__.mpy")
+    return any(tree.exists(f"{root}/{name}{end}") for end in ends)

@@ -15,12 +15,11 @@ import os
 from micropython import const
 
 from ..artifact.refusal import brief, refused
-from ..errors import Rejected
 from . import places, tree
+from .leftovers import OLD, STAGE
 from .staged import NEW, NONE, Staged, mark_none
 
-_OLD = places.STAGE + "/old"
-_COPY = "old.part"  # becomes _OLD once it is whole
+_COPY = "old.part"  # becomes OLD once it is whole
 _CHUNK = const(512)
 
 
@@ -33,13 +32,7 @@ class SingleFile(Staged):
     _expected = "dest_dir, filename, perhaps permissions, and one file more"
 
     def _open(self, size):
-        # What is free is not known: MicroPython's statvfs() counts each folder of a LittleFS
-        # twice, and open files, too, so its answer may be far too small, or below zero.
-        state = os.statvfs("/")
-        if size > state[1] * state[2]:
-            whole = f"at most the file system's {state[1] * state[2]} bytes"
-            raise refused(self._content, whole, size)
-        return tree.open_file(places.STAGE, "new", size, self._content)
+        return tree.open_file(STAGE, "new", size, self._content, self._board.feed)
 
     def _check_text(self, name, text):
         if name == "filename":
@@ -70,28 +63,29 @@ class SingleFile(Staged):
 
     def _copy_old(self):
         # A half copy must not be taken for the old file: it gets that name when it is whole.
-        sink = tree.open_file(places.STAGE, _COPY, os.stat(self._target)[6], "backup")
+        size = os.stat(self._target)[6]
+        sink = tree.open_file(STAGE, _COPY, size, "backup", self._board.feed)
         try:
             buffer = memoryview(bytearray(_CHUNK))
             with open(self._target, "rb") as file:
                 while count := file.readinto(buffer):
                     sink.write(buffer[:count])
-                    self._board.feed()
         except:
             sink.abandon()
             raise
         sink.close()
-        os.rename(f"{places.STAGE}/{_COPY}", _OLD)
+        os.rename(f"{STAGE}/{_COPY}", OLD)
 
     async def rollback(self):
         """Put the old file back, or take the new one away if there was none."""
-        if tree.exists(NEW):
-            return
-        if tree.exists(_OLD):
-            os.rename(_OLD, self._target)
-        elif tree.exists(NONE):
-            tree.remove(self._target)
-            tree.remove(NONE)
+        self._failed = True
+        if not tree.exists(NEW):
+            if tree.exists(OLD):
+                os.rename(OLD, self._target)
+            elif tree.exists(NONE):
+                tree.remove(self._target)
+                tree.remove(NONE)
+        self._failed = False
 
 
 class Directory(Staged):
@@ -99,24 +93,22 @@ class Directory(Staged):
 
     During an update, two more folders may lie beside it: the old one, and the new one that a
     rollback took away. Beside, not in the stage: a cut while one moves within its parent hides
-    none of the application's files, see tree.settle().
+    none of the application's files, see settle().
     """
 
     _type = "directory"
     _texts = ("dest_dir",)
+    _named = "update.tar"
     _expected = "dest_dir and update.tar"
 
     def __init__(self, board, installed=None, settings=None):
         """Ends what a power cut in install() or rollback() left between two renames.
 
-        Raises Rejected if the flash does not take it.
+        Raises OSError if the flash does not take it.
         """
         super().__init__(board, installed, settings)
         if installed:
-            try:
-                self._mend()
-            except OSError as error:
-                raise Rejected(f"{self._old} could not be put back: {error}")
+            self._mend()
 
     @property
     def _old(self):
@@ -126,14 +118,9 @@ class Directory(Staged):
     def _away(self):
         return self._target + places.MARK + "new"
 
-    def begin(self, header):
-        super().begin(header)
-        if self._content != "update.tar":
-            raise refused(self._type, self._expected, f"the file {brief(self._content)}")
-
     def _open(self, size):
-        tree.make_folders(places.STAGE)
-        return tree.Unpacker(NEW, self._content)
+        tree.make_folders(STAGE)
+        return tree.Unpacker(NEW, self._content, self._board.feed)
 
     def _find_target(self):
         target = places.normal(self._said["dest_dir"])
@@ -160,14 +147,16 @@ class Directory(Staged):
 
     async def rollback(self):
         """Set the new folder aside, and move the old one back, if there was one."""
+        self._failed = True
         had_old = tree.exists(self._old)
         if not tree.exists(NEW) and (had_old or tree.exists(NONE)):
             if tree.exists(self._target):
-                tree.remove(self._away)
+                tree.remove(self._away, self._board.feed)
                 os.rename(self._target, self._away)
             tree.remove(NONE)
         if had_old:
             self._put_back()
+        self._failed = False
 
     def _mend(self):
         # Both lie aside only between two renames: the old one is what belongs back.
@@ -175,20 +164,20 @@ class Directory(Staged):
             self._put_back()
 
     def _put_back(self):
-        tree.remove(self._target)  # what somebody put there in between
+        tree.remove(self._target, self._board.feed)  # what somebody put there in between
         os.rename(self._old, self._target)
 
     async def cleanup(self):
+        await super().cleanup()
         if self._target:
             self._clear()
-        await super().cleanup()
 
     def _clear(self):
         # Where a rollback failed, the old folder is not what may be deleted. And no rollback may
         # find half of it: its name goes first.
         if tree.exists(self._old) and not tree.exists(self._target):
             os.rename(self._old, self._target)
-        tree.remove(self._away)
+        tree.remove(self._away, self._board.feed)
         if tree.exists(self._old):
             os.rename(self._old, self._away)
-            tree.remove(self._away)
+            tree.remove(self._away, self._board.feed)

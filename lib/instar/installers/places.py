@@ -1,15 +1,15 @@
 # Where the payloads single-file and directory may write: below the settings' file_roots, and
-# whatever those say, never over the agent, its guard, its records, its settings and its keys.
+# whatever those say, never over the agent, its guard, its records, its settings and its keys, nor
+# where the board would import it instead of a module that it has or asks for.
 #
 #   folder = normal("/data/www/")                  # "/data/www"
 #   check(folder, folder, settings, board)         # raises Rejected
 # SPDX-License-Identifier: MIT
 
 from ..artifact.refusal import brief, refused
+from ..boot import hiding
 from .tree import safe
 
-STAGE = "/.instar-files"  # what is on its way; on the file system of what it replaces
-GONE = STAGE + ".gone"  # what is being deleted
 MARK = ".instar-"  # in the name of everything that lies about during an update
 _AGENTS = (
     "/boot.py",
@@ -24,6 +24,8 @@ _AGENTS = (
     "/instar",
     "/lib/instar",
 )
+# What start.py imports, beside boot.RESERVED.
+_IMPORTED = ("app", "app.py", "app.mpy", "payloads", "payloads.py", "payloads.mpy")
 
 
 def normal(folder):
@@ -47,6 +49,11 @@ def check(target, folder, settings, board):
     for path in _taboo(settings, board):
         if _lies_in(target, path) or _lies_in(path, target):
             raise refused("dest_dir", f"a place apart from {path}", brief(target))
+    # The root and /lib are in sys.path, where even what is built in, as json, is looked for first.
+    first, _, rest = target[1:].partition("/")
+    first = rest.partition("/")[0] if first == "lib" else first
+    if hiding([first]) or first in _IMPORTED:
+        raise refused("dest_dir", f"a place where nothing imports {first}", brief(target))
 
 
 def _lies_in(path, folder):

@@ -1,5 +1,5 @@
 # What the payload types single-file and directory share: small texts, and content that waits in a
-# stage until install() puts it in place. In the folder places.STAGE lie:
+# stage until install() puts it in place. In the stage (leftovers.py says where) lie:
 #
 #   new    what the payload brought; while it is there, it is not active
 #   old    a copy of the file that it replaced
@@ -9,16 +9,18 @@
 # content before the commit makes the update fail.
 # SPDX-License-Identifier: MIT
 
+import errno
 import os
 
 from micropython import const
 
 from ..artifact.refusal import brief, refused
-from . import places, tree
+from . import tree
 from .base import Installer
+from .leftovers import GONE, STAGE
 
-NEW = places.STAGE + "/new"
-NONE = places.STAGE + "/none"
+NEW = STAGE + "/new"
+NONE = STAGE + "/none"
 _MAX_TEXT = const(256)  # bytes, without the newline
 
 
@@ -30,30 +32,33 @@ class Staged(Installer):
     _type = ""
     _texts = ()  # files of one line that have to be there
     _optional = ()
+    _named = ""  # what the content has to be called; "": as it likes
     _expected = ""  # the files, in words
 
     def __init__(self, board, installed=None, settings=None):
-        """installed: `target:digest` from an earlier start, or None."""
+        """installed: `target:digest` from an earlier start, or None. Raises OSError."""
         super().__init__(board, installed, settings)
         self._target: str = installed.rpartition(":")[0] if installed else ""
         self._said: dict[str, str] = {}
         self._content = ""
         self._sink = None
+        self._failed = False  # a rollback, which cleanup() tries again
         if installed:
-            tree.settle(places.STAGE)
+            settle(STAGE)
 
     def begin(self, header):
-        empty_stage()
         names = [name for name, _ in header.files]
         content = [name for name in names if name not in self._texts + self._optional]
         missing = [name for name in self._texts if name not in names]
-        if missing or len(content) != 1:
+        if missing or len(content) != 1 or self._named not in ("", content[0]):
             raise refused(self._type, self._expected, f"the files {brief(names)}")
         self._content = content[0]
+        empty_stage(self._board.feed)
 
     def download(self, name, size):
         if name != self._content:
             return _Text(name, size, self._read)
+        tree.check_size(size, name)
         self._sink = self._open(size)
         return self._sink
 
@@ -76,12 +81,12 @@ class Staged(Installer):
     def installed(self):
         """`target:digest` of what download() brought; equals running() once it is in place."""
         if not self._installed:
-            self._installed = f"{self._target}:{tree.digest(NEW)}"
+            self._installed = f"{self._target}:{tree.digest(NEW, self._board.feed)}"
         return self._installed
 
     def running(self):
         """`target:digest` of what is in place now; None if nothing is."""
-        found = tree.digest(self._target) if self._target else None
+        found = tree.digest(self._target, self._board.feed) if self._target else None
         return found and f"{self._target}:{found}"
 
     def _make_parent(self):
@@ -91,7 +96,9 @@ class Staged(Installer):
         if self._sink:
             self._sink.abandon()
             self._sink = None
-        empty_stage()
+        if self._failed:
+            await self.rollback()  # if this fails, too, the only copy of the old content stays
+        empty_stage(self._board.feed)
 
 
 class _Text:
@@ -124,9 +131,23 @@ def mark_none():
     open(NONE, "wb").close()
 
 
-def empty_stage():
+def empty_stage(feed):
     """Delete the stage; missing is fine. One rename first: no rollback may find half of it."""
-    tree.remove(places.GONE)
-    if tree.exists(places.STAGE):
-        os.rename(places.STAGE, places.GONE)
-        tree.remove(places.GONE)
+    tree.remove(GONE, feed)
+    if tree.exists(STAGE):
+        os.rename(STAGE, GONE)
+        tree.remove(GONE, feed)
+
+
+def settle(folder):
+    """End a move between two folders that a power cut interrupted. Costs nothing if there is none.
+
+    LittleFS marks such a move, and until its first write after the start, the entry that follows
+    the moved one in its old folder is not found, not even by listdir(). remove() ends the move
+    before it looks for its file, so one that does not exist will do.
+    """
+    try:
+        os.remove(folder + "/.none")
+    except OSError as error:
+        if error.errno != errno.ENOENT:
+            raise

@@ -6,6 +6,7 @@
 #   sink.write(view) ...; sink.close()             # or sink.abandon()
 #   tree.digest("/b"); tree.exists("/b/app"); tree.remove("/b")
 #
+# What may take long takes `feed`, the board's, and calls it every 4 KiB and with each file.
 # Memory: a tar's header block and one buffer, however much comes. Names are not kept: what lies
 # below `root` already is what was named before. Limits: see the constants; LittleFS or POSIX.
 # SPDX-License-Identifier: MIT
@@ -26,6 +27,7 @@ _MAX_PART = const(64)  # bytes between two slashes
 _MAX_DEPTH = const(8)
 _MAX_COUNT = const(256)  # files and folders of one tar
 _CHUNK = const(512)
+_FEED = const(4096)  # bytes
 _FOLDER = const(0x4000)  # in a mode, as os.stat() gives it
 _ENOTDIR = const(20)  # MicroPython's errno does not name these
 _ENOSPC = const(28)
@@ -59,7 +61,7 @@ def safe(name, what="path"):
     return path
 
 
-def open_file(root, path, size, what="path"):
+def open_file(root, path, size, what="path", feed=None):
     """A sink for the file `path` below the folder `root`: write(view), close(), abandon().
 
     Folders on the way are made. Raises Rejected if the path is not safe() or is there already; so
@@ -68,13 +70,14 @@ def open_file(root, path, size, what="path"):
     """
     path = safe(path, what)
     make_folders(root, path.rpartition("/")[0], what)
-    return _create(root, path, size, what)
+    return _create(root, path, size, what, feed)
 
 
 def make_folders(root, path="", what="path"):
     """Make the folder `path` below `root`, all between and root itself; how many were missing.
 
-    root: its parent exists; "" is the file system's. Raises Rejected if one of them is a file.
+    root: its parent exists; "" is the file system's. Raises Rejected if one of them is a file or
+    does not fit.
     """
     made = 0
     at = root
@@ -83,7 +86,7 @@ def make_folders(root, path="", what="path"):
         at = f"{at}/{part}" if part else at
         mode = _mode(at)
         if mode is None:
-            os.mkdir(at)
+            _flash(what, at, os.mkdir, at)
             made += 1
         elif not mode & _FOLDER:
             raise refused(what, "a name for a file or for a folder", f"{brief(at)} for both")
@@ -99,20 +102,34 @@ def is_folder(path):
     return bool((_mode(path) or 0) & _FOLDER)
 
 
-def remove(path):
+def check_size(size, what):
+    """Raise Rejected if the whole file system has no room for it.
+
+    What is free is not known: MicroPython's statvfs() counts each folder of a LittleFS twice, and
+    open files, too, so its answer may be far too small, or below zero.
+    """
+    state = os.statvfs("/")
+    whole = state[1] * state[2]
+    if size > whole:
+        raise refused(what, f"at most the file system's {whole} bytes", size)
+
+
+def remove(path, feed=None):
     """Delete a file, or a folder with everything in it. What is missing is fine."""
     mode = _mode(path)
     if mode is None:
         return
+    if feed:
+        feed()
     if mode & _FOLDER:
         for name in os.listdir(path):
-            remove(f"{path}/{name}")
+            remove(f"{path}/{name}", feed)
         os.rmdir(path)
     else:
         os.remove(path)
 
 
-def digest(path):
+def digest(path, feed=None):
     """SHA-256 in hex of a file's content, or of all names and contents in a folder, in the order
     of their names; None if there is nothing. Empty folders count, times do not."""
     mode = _mode(path)
@@ -121,27 +138,13 @@ def digest(path):
     running = hashlib.sha256()
     buffer = memoryview(bytearray(_CHUNK))
     if mode & _FOLDER:
-        _digest_folder(path, running, buffer)
+        _digest_folder(path, running, buffer, feed)
     else:
-        _each_chunk(path, buffer, running.update)
+        _each_chunk(path, buffer, running.update, feed)
     return running.digest().hex()
 
 
-def settle(folder):
-    """End a move between two folders that a power cut interrupted. Costs nothing if there is none.
-
-    LittleFS marks such a move, and until its first write after the start, the entry that follows
-    the moved one in its old folder is not found, not even by listdir(). remove() ends the move
-    before it looks for its file, so one that does not exist will do.
-    """
-    try:
-        os.remove(folder + "/.none")
-    except OSError as error:
-        if error.errno != errno.ENOENT:
-            raise
-
-
-def _digest_folder(path, running, buffer):
+def _digest_folder(path, running, buffer, feed):
     # Kind, length and name before each entry, a size before content, an end after each folder:
     # no two trees give the same bytes.
     for name in sorted(os.listdir(path)):
@@ -153,16 +156,21 @@ def _digest_folder(path, running, buffer):
         running.update(struct.pack("<I", len(raw)))
         running.update(raw)
         if folder:
-            _digest_folder(below, running, buffer)
+            _digest_folder(below, running, buffer, feed)
         else:
             running.update(struct.pack("<Q", state[6]))
-            _each_chunk(below, buffer, running.update)
+            _each_chunk(below, buffer, running.update, feed)
     running.update(b"e")
 
 
-def _each_chunk(path, buffer, take):
+def _each_chunk(path, buffer, take, feed):
     with open(path, "rb") as file:
-        while count := file.readinto(buffer):
+        while True:
+            if feed and file.tell() % _FEED == 0:
+                feed()
+            count = file.readinto(buffer)
+            if not count:
+                return
             take(buffer[:count])
 
 
@@ -175,44 +183,49 @@ def _mode(path):
         raise
 
 
-def _create(root, path, size, what):
+def _create(root, path, size, what, feed):
     full = f"{root}/{path}"
     if exists(full):
         raise refused(what, "each name once", f"{brief(path)} again")
-    return _File(full, size, what)
+    return _File(full, size, what, feed)
+
+
+def _flash(what, path, step, *args):
+    try:
+        return step(*args)
+    except OSError as error:
+        if error.errno == _ENOSPC:
+            raise refused(what, f"room for {path}", "a full file system")
+        raise
 
 
 class _File:
     """The sink for one file. LittleFS buffers what is written; the file counts once closed."""
 
-    def __init__(self, path, size, what):
+    def __init__(self, path, size, what, feed):
         self._path = path
         self._left = size
         self._what = what
+        self._feed = feed
         self._crc = self._read = 0
-        self._file = open(path, "wb")
+        self._file = _flash(what, path, open, path, "wb")
 
     def write(self, view):
         if len(view) > self._left:
             raise refused(self._what, f"{self._left} more bytes of {self._path}", len(view))
-        self._left -= len(view)
+        left = self._left - len(view)
+        if self._feed and left // _FEED != self._left // _FEED:
+            self._feed()
+        self._left = left
         self._crc = binascii.crc32(view, self._crc)
-        self._flash(self._file.write, view)
-
-    def _flash(self, step, *args):
-        try:
-            step(*args)
-        except OSError as error:
-            if error.errno == _ENOSPC:
-                raise refused(self._what, f"room for {self._path}", "a full file system")
-            raise
+        _flash(self._what, self._path, self._file.write, view)
 
     def close(self):
-        self._flash(self._file.close)
+        _flash(self._what, self._path, self._file.close)
         if self._left:
             raise refused(self._what, f"{self._left} more bytes of {self._path}", "its end")
         # LittleFS has no checksums over content, and flash wears out: read it back.
-        _each_chunk(self._path, memoryview(bytearray(_CHUNK)), self._add)
+        _each_chunk(self._path, memoryview(bytearray(_CHUNK)), self._add, self._feed)
         if self._read != self._crc:
             raise Broken(f"{self._path}: the flash does not hold what was written to it")
 
@@ -234,7 +247,7 @@ class Unpacker:
     complete tar of at most 256 safe() names, each once, and Broken or OSError for the flash.
     """
 
-    def __init__(self, root, what):
+    def __init__(self, root, what, feed=None):
         # Here, because the parser is in the heap during a download only.
         from ..artifact import tar
 
@@ -243,6 +256,7 @@ class Unpacker:
         self._file_kind, self._folder_kind = tar.FILE, tar.DIRECTORY
         self._root = root
         self._what = what
+        self._feed = feed
         self._count = 0
         self._file = None
         self.write = self._tar.feed
@@ -261,9 +275,11 @@ class Unpacker:
         path = safe(name, self._what)
         parent = path.rpartition("/")[0]
         self._add(make_folders(self._root, parent, self._what) + 1)
-        self._file = _create(self._root, path, size, self._what)
+        self._file = _create(self._root, path, size, self._what, self._feed)
 
     def _add(self, count):
+        if self._feed:
+            self._feed()
         self._count += count
         if self._count > _MAX_COUNT:
             raise refused(self._what, f"at most {_MAX_COUNT} files and folders", "more")
