@@ -32,7 +32,7 @@ def own_payload_types():
     try:
         import payloads  # pyright: ignore[reportMissingImports]
 
-        return payloads.INSTALLERS, None
+        return dict(payloads.INSTALLERS), None
     except (Exception, SystemExit) as error:
         missing = isinstance(error, ImportError) and str(error) == "no module named 'payloads'"
         return {}, None if missing else error

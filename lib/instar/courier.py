@@ -9,8 +9,13 @@
 import asyncio
 import time
 
+from micropython import const
+
 from .errors import Aborted, Rejected, Transient
 from .retry import Backoff, sleep
+
+_SLICE = const(512)
+_TURN_MS = const(20)
 
 # What a radio or a full heap may do: worth another try as well.
 SLIPS = (Transient, OSError, MemoryError)
@@ -37,9 +42,7 @@ class Courier:
                 stream = await self._server.open(deployment, offset)
                 try:
                     async for view in stream:
-                        for _ in reader.steps(view):  # a signature takes long
-                            self._host.beat()
-                            await asyncio.sleep_ms(0)
+                        await self._take(reader, view)
                         offset += len(view)
                         self._progress(offset, len(view), stream.total)
                     return
@@ -50,6 +53,18 @@ class Courier:
                     raise
                 self._note("warning", f"download at byte {offset}: {error}")
                 await sleep(backoff.delay(error), self._host.beat)
+
+    async def _take(self, reader, view):
+        # A little that was packed well may be much to write, and a signature takes long.
+        turn = time.ticks_ms()
+        for at in range(0, len(view), _SLICE):
+            for _ in reader.steps(view[at : at + _SLICE]):
+                self._host.beat()
+                await asyncio.sleep_ms(0)
+            if time.ticks_diff(time.ticks_ms(), turn) > _TURN_MS:
+                self._host.beat()
+                await asyncio.sleep_ms(0)
+                turn = time.ticks_ms()
 
     def _progress(self, done, step, total):
         self._host.beat()

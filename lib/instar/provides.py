@@ -1,6 +1,6 @@
 # What this board provides: the names and versions of the software on it, kept in the store.
 #
-#   provides = Provides(store, first="release-1")
+#   provides = Provides(store, "release-1", note)
 #   provides.get()                      # {"artifact_name": "release-1"}
 #   provides.put(merged(provides.get(), header))      # after a commit
 # SPDX-License-Identifier: MIT
@@ -12,17 +12,22 @@ _INCONSISTENT = "_INCONSISTENT"
 
 
 class Provides:
-    """first: the artifact_name of what was flashed, before any Artifact was committed."""
+    """first: the artifact_name of what was flashed, before any Artifact was committed.
 
-    def __init__(self, store, first):
+    note(level, text) hears of a record that cannot be read.
+    """
+
+    def __init__(self, store, first, note):
         self._store = store
         self._first = first
+        self._note = note
 
     def get(self):
         """A dict of strings; artifact_name is always in it."""
         try:
             stored = self._store.get_json(_RECORD)
-        except Broken:
+        except Broken as error:
+            self._note("error", str(error))
             return {"artifact_name": "unknown"}  # Mender's word for it
         return {"artifact_name": self._first} if stored is None else stored
 

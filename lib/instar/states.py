@@ -26,3 +26,4 @@ RESTART = {
 }
 TRIAL = ("reboot", "verify_reboot", "commit")
 BACK = ("rollback", "rollback_reboot", "verify_rollback")
+MAX_STARTS = 3  # during a download, and on trial

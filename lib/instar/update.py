@@ -12,8 +12,6 @@
 
 import time
 
-from micropython import const
-
 from . import memory
 from .courier import Courier
 from .errors import Aborted, Broken, Rejected
@@ -21,9 +19,7 @@ from .installers import INSTALLERS, make, on_trial
 from .installers.base import Installer
 from .journal import Journal
 from .provides import Provides
-from .states import BACK, RESTART, TABLE, TRIAL
-
-_MAX_STARTS = const(3)
+from .states import BACK, MAX_STARTS, TABLE, TRIAL
 
 
 class Updater:
@@ -37,10 +33,10 @@ class Updater:
         settings = host.settings
         self._trials = on_trial(self._installers, host.board, settings)
         if not self._trials:
-            for module in ("firmware", "otadata"):  # asked, and not needed before the next update
-                memory.forget("instar.installers." + module)
+            memory.forget("instar.installers.firmware")  # not needed before the next update
+            memory.forget("instar.installers.otadata")
         self._journal = Journal(settings.store, host.clock)
-        self._provides = Provides(settings.store, settings.artifact_name)
+        self._provides = Provides(settings.store, settings.artifact_name, self.note)
         self._courier = Courier(host, server, self.note)
         self._installer = Installer(host.board)
         self._deployment = None
@@ -73,7 +69,13 @@ class Updater:
         """The application failed. On trial: say so in the log, so that a reset may follow."""
         self.note("error", message)
         if self.unproven:
+            self._save()
+
+    def _save(self):
+        try:
             self._journal.save()
+        except (OSError, Broken) as error:
+            self.note("error", f"the journal could not be saved: {error}")
 
     # ---- from one state to the next
 
@@ -90,29 +92,19 @@ class Updater:
         if not self.active:
             return
         journal.starts += 1
-        cause = self._host.board.reset_cause()
-        self.note("info", f"started in {journal.state}, reset cause {cause}")
-        self._enter(self._restart_state(journal))
-
-    def _restart_state(self, journal):
+        self.note("info", f"started in {journal.state}: {self._host.board.reset_cause()}")
+        self._save()  # counted, whatever the next lines end in
         try:
             self._installer = self._make(journal.type, journal.installed)
-        except Rejected as error:
-            self._fail(str(error))  # the software that wrote the journal had more than this one
-            return "cleanup"
-        state = RESTART.get(journal.state, journal.state)
-        if journal.verdict == "success" and not self._runs_new():
-            self._fail("the new software was committed, but the old software runs")
-            return "failure"
-        if state not in TABLE:
-            self._fail(f"the journal holds a state that this software does not know: {state}")
-            return "rollback"
-        if self.unproven and journal.starts > _MAX_STARTS:
-            self._fail(f"{journal.starts} starts without a proof")
-            return "rollback"
-        if journal.verdict is None and not self.unproven:
-            self._fail(f"the board started again during {journal.state}")
-        return state
+        except Exception as error:  # this software knows less than the one that wrote the journal
+            undone = journal.state in ("failure", "cleanup", "report")
+            journal.inconsistent = journal.verdict == "success" or not undone
+            self._fail(str(error) or repr(error))
+            return self._enter("cleanup")
+        from .restart import next_state
+
+        reboots = self._installer.needs_reboot
+        self._enter(next_state(journal, reboots, self._runs_new, self._fail))
 
     async def start(self, deployment):
         """Carry out a deployment from the first state to the last."""
@@ -132,6 +124,7 @@ class Updater:
             following = self._after(state, await self._attempt(state))
             if following:
                 self._enter(following)
+        memory.forget("instar.closing")
         self._installer = Installer(self._host.board)
         self._deployment = None
 
@@ -187,24 +180,22 @@ class Updater:
             self._journal.enter("cleanup")
         except (OSError, Broken) as error:
             # What is not saved must not act: back, in RAM. On the way back every state goes on.
-            if TABLE[state][1] == "rollback":
+            failed = TABLE[state][1]
+            if failed == "rollback" or state == "download":
                 self._fail(f"{state}: the journal could not be saved: {error}")
-                self._journal.state = "rollback"
-            elif state == "download":
-                self._fail(f"{state}: the journal could not be saved: {error}")
-                self._journal.state = "cleanup"
+                self._journal.state = failed
 
     def _runs_new(self):
         try:
             return self._installer.running() == self._journal.installed
-        except (Broken, OSError) as error:
-            self.note("error", str(error))
+        except Exception as error:  # of whatever an installer asks
+            self.note("error", str(error) or repr(error))
             return False
 
     # ---- the states
 
     async def _download(self):
-        if self._journal.tries > _MAX_STARTS:
+        if self._journal.tries > MAX_STARTS:
             raise Rejected(f"the board restarted {self._journal.tries} times while downloading")
         await self._courier.tell(self._journal.id, "downloading")
         try:
@@ -216,8 +207,7 @@ class Updater:
         self._journal.installed = self._installer.installed()
 
     def _make(self, kind, installed=None):
-        host = self._host
-        return make(self._installers, host.board, kind, installed, host.settings)
+        return make(self._installers, self._host.board, kind, installed, self._host.settings)
 
     async def _take_in(self):
         from .intake import Intake
@@ -260,6 +250,8 @@ class Updater:
         await self._installer.commit()
 
     async def _rollback(self):
+        if self._journal.type and not self._installer.supports_rollback:
+            raise Broken("this payload type cannot be taken back")
         await self._installer.rollback()
 
     async def _rollback_reboot(self):
@@ -278,16 +270,9 @@ class Updater:
         await self._installer.cleanup()
 
     async def _report(self):
-        journal = self._journal
-        if journal.verdict == "success":
-            self._provides.put(journal.provides)
-        elif journal.inconsistent:
-            self._provides.spoil()
-        if journal.verdict != "aborted":
-            await self._courier.deliver(self._courier.report, journal.id, journal.verdict)
-        if journal.verdict == "failure":
-            await self._courier.deliver(self._server.send_log, journal.id, journal.log)
-        journal.close()
+        from .closing import close
+
+        await close(self._journal, self._provides, self._courier, self._server, self.note)
         if any(installer.on_trial() for installer in self._trials):
             self._host.board.reset()  # what failed and still runs: the boot loader goes back
 

@@ -20,7 +20,8 @@ def check_not_older(key, has, comes):
         raise Rejected(
             f"no older software: expected a version like 1.12.0 as {key}, got {comes!r}"
         )
-    before = has and rank(has)
+    # A rollback that failed added Mender's suffix: the version before it still counts.
+    before = has and rank(has.replace("_INCONSISTENT", ""))
     if before and order < before:
         raise Rejected(f"no older software: expected {key} {has} or newer, got {comes}")
 

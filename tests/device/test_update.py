@@ -517,6 +517,75 @@ def test_what_cannot_be_taken_back_is_called_inconsistent():
     assert name_after(life(world, InPlace)) == "v2"
 
 
+def test_a_cut_in_what_cannot_be_taken_back_is_called_inconsistent():
+    world = life(World(install=[Restart()]), InPlace)
+    assert world.states == "download install rollback failure cleanup report".split()
+    assert world.statuses[-1] == "failure" and name_after(world) == "v1_INCONSISTENT"
+
+
+class Sick(Installer):
+    """On hardware that is not there: whatever is asked of it fails."""
+
+    error = OSError(19)
+
+    def __init__(self, board, installed=None, settings=None):
+        super().__init__(board, installed, settings)
+        if installed and "construct" in self.world.sick:
+            raise self.error
+
+    def running(self):
+        if "running" in self.world.sick:
+            raise self.error
+        return super().running()
+
+
+def test_an_installer_that_fails_at_a_start_does_not_keep_the_agent_from_it():
+    for where in ("construct", "running"):
+        for state in ("install", "reboot", "verify_reboot", "commit", "rollback", "cleanup"):
+            for verdict in (None, "success", "failure"):
+                world = World()
+                world.sick = where
+                world.offered = False
+                job = {"id": "d1", "type": "kind", "state": state, "installed": "new"}
+                job.update({"saves": 3, "starts": 0, "log": [], "verdict": verdict})
+                world.store.put_json("update", job)
+                life(world, Sick)
+                assert world.statuses[-1:] in (["failure"], ["success"]), (where, state, verdict)
+                if verdict != "success":
+                    assert world.statuses[-1] == "failure"
+                assert world.store.get("update") is None
+
+
+def test_what_was_committed_in_place_is_the_applications():
+    """It may change its own files while the report waits for the network."""
+    for state in ("cleanup", "report"):
+        world = World()
+        world.offered = False
+        world.running = world.boot = "edited"
+        job = {"id": "d1", "type": "kind", "state": state, "installed": "new"}
+        job.update({"saves": 5, "starts": 0, "log": [], "verdict": "success"})
+        job["provides"] = {"artifact_name": "v2"}
+        world.store.put_json("update", job)
+        life(world, Undoable)
+        assert world.statuses == ["success"] and name_after(world) == "v2"
+
+
+def test_provides_that_cannot_be_stored_end_in_the_truth():
+    world = World()
+    put = world.store.put_json
+
+    def full(name, value):
+        if name == "provides":
+            raise OSError(28)
+        put(name, value)
+
+    world.store.put_json = full
+    life(world)
+    assert world.statuses[-1] == "failure" and world.running == "new"
+    assert any("could not be stored" in line for line in world.logs[-1])
+    assert world.store.get("update") is None  # and the next deployment may come
+
+
 def test_a_rollback_that_works_at_the_second_try_leaves_nothing_inconsistent():
     world = life(faults({"install": [Broken("x")], "verify_rollback": [Broken("y")]}))
     assert name_after(world) == "v1" and world.running == "old"
@@ -629,7 +698,8 @@ def test_a_journal_of_newer_software_ends_in_a_failure_and_not_in_a_dead_board()
         world.store.put_json("update", job)
         life(world)
         assert world.statuses == ["failure"], (fields, world.statuses)
-        assert world.store.get_json("provides")["artifact_name"] == "v1"
+        unheard_of = fields["type"] != "kind"
+        assert name_after(world) == ("v1_INCONSISTENT" if unheard_of else "v1")
 
 
 def test_a_trial_that_nobody_opened_is_kept_only_if_the_application_is_well():

@@ -50,6 +50,7 @@ def test_not_older():
     assert refusal("1.2", "1.10") is None
     assert refusal(None, "1") is None
     assert refusal("release-1", "1") is None
+    assert "expected key 1.2_INCONSISTENT or newer, got 1.1" in refusal("1.2_INCONSISTENT", "1.1")
     assert "expected key 1.2 or newer, got 1.1" in refusal("1.2", "1.1")
     assert "expected key in the Artifact's provides, got none" in refusal("1.2", None)
     assert "expected a version like 1.12.0 as key, got 'new'" in refusal("1.2", "new")

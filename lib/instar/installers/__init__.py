@@ -4,6 +4,8 @@
 # installer. An installer's module is imported only when its payload type is asked for.
 # SPDX-License-Identifier: MIT
 
+import sys
+
 from ..errors import Broken, Rejected
 from .base import Installer
 
@@ -64,10 +66,12 @@ def on_trial(installers, board, settings):
             continue
         try:
             installer = make(installers, board, kind, None, settings)
+            if installer.on_trial():
+                found.append(installer)
         except Rejected:
             continue  # not on this board
-        if installer.on_trial():
-            found.append(installer)
+        except Exception as error:  # of a user's own: not the agent's end
+            sys.print_exception(error)
     return found
 
 
