@@ -220,3 +220,39 @@ def test_scripts_are_refused_unless_the_settings_skip_them(lab, program, tmp_pat
         deployment = lab.server.deploy("release-2", [board[0]["id"]])
         lab.run(statuses[-1])
         assert lab.server.statuses(deployment) == statuses
+
+
+BROKEN_TYPES = {
+    "none": "INSTALLERS = None\n",
+    "a list": "INSTALLERS = ['words']\n",
+    "no hardware": """
+class Words:
+    def __init__(self, board, installed=None, settings=None):
+        raise OSError(19)
+
+INSTALLERS = {"words": Words}
+""",
+    "no methods": """
+class Words:
+    def __init__(self, board, installed=None, settings=None):
+        pass
+
+INSTALLERS = {"words": Words}
+""",
+    "no module": """
+def words(board, installed=None, settings=None):
+    import nothing_of_the_kind
+
+INSTALLERS = {"words": words}
+""",
+}
+
+
+@pytest.mark.parametrize("how", BROKEN_TYPES)
+def test_broken_payload_types_do_not_keep_a_mended_firmware_out(lab, how):
+    lab.flash(with_payloads(BROKEN_TYPES[how]))
+    lab.meet()
+    deployment = lab.deploy(lab.artifact("release-2"))
+    lab.run("success")
+    assert lab.server.statuses(deployment) == GOOD
+    assert lab.slot() == "ota_1"
