@@ -1,5 +1,6 @@
-# After a rejection the flash is bit for bit what it was, outside the slot that does not run: the
-# reader and the firmware installer on a simulated ESP32, the whole flash file compared.
+# A firmware image writes to the slot that does not run and, when it is installed, to otadata; when
+# it is rejected, to that slot at most. The reader and the firmware installer on a simulated ESP32,
+# whose whole flash file, beside these two, is compared.
 # SPDX-License-Identifier: MIT
 import asyncio
 
@@ -21,6 +22,7 @@ from instar.artifact.reader import Reader
 from instar.errors import InstarError, Rejected
 from instar.installers.firmware import Firmware
 
+OTADATA = esp_chip.ROWS[0][2]
 OTHER = esp_chip.ROWS[2][2]  # where the slot lies that does not run
 V1 = image(b"v1" * 3000)
 OLD = image(b"old" * 5000)  # what the other slot holds before
@@ -70,6 +72,15 @@ class Flash:
         assert self.chip.boot() == "ota_0"
         self.before = self.chip.read(0, esp_chip.SIZE)
 
+    def others(self, content=None):
+        """What lies outside otadata and ota_1, in that content or on the flash now."""
+        content = content or self.chip.read(0, esp_chip.SIZE)
+        return (
+            content[:OTADATA],
+            content[OTADATA + 2 * 4096 : OTHER],
+            content[OTHER + SLOT :],
+        )
+
     def refuses(self, data, expected, kind=Rejected, **options):
         """Whether the other slot was written to, when `data` was refused as expected."""
         try:
@@ -109,8 +120,11 @@ def test_a_good_one_is_installed():
     for packed in (False, True):
         flash = Flash()
         update(artifact(files=FILES, packed=packed, **HEADER))
+        assert flash.others() == flash.others(flash.before)
         assert flash.chip.boot() == "ota_1"
         assert flash.chip.slot(1)[: len(V2)] == V2
+        asyncio.run(Firmware(Board()).commit())
+        assert flash.others() == flash.others(flash.before)
         flash.chip.done()
 
 
