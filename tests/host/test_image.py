@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import click
 import esptool
 import pytest
 from click.testing import CliRunner
@@ -80,6 +81,38 @@ def test_root_and_bare_stand_alone_and_are_taken_as_they_are(tmp_path):
     assert build("-o", out, "--version", "1", "--root", root, "--no-instar").exit_code == 2
     assert build("-o", out, "--version", "1", "--bare").exit_code == 0
     assert len(out.read_bytes()) < 400
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """A folder with what is not meant for a board: an owner's secrets, and Python's leavings."""
+    root = tmp_path / ".projects" / "app"  # a hidden folder above means nothing
+    for name in ("app.py", "lib/x.py", ".env", ".git/config", "lib/.keys/k", "lib/.k", "x.pyc",
+                 "__pycache__/app.txt"):  # fmt: skip
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(name)
+    return root
+
+
+def test_hidden_files_of_a_folder_stay_at_home(tree):
+    found = image_builder.read_tree(tree, content_only=True)
+    assert found == {"app.py": b"app.py", "lib/x.py": b"lib/x.py"}
+    assert set(image_builder.read_tree(tree)) == {"app/app.py", "app/lib/x.py"}
+
+
+def test_links_stay_in_their_folder(tree, tmp_path):
+    (tree / "lib" / "same.py").symlink_to("../app.py")
+    (tree / ".link").symlink_to("/etc/passwd")  # hidden: left out
+    assert image_builder.read_tree(tree, content_only=True)["lib/same.py"] == b"app.py"
+    (tree.parent / "app-secrets").write_text("token")
+    for target in ("../app-secrets", "/etc/passwd", "lib", "missing"):
+        (tree / "link.py").symlink_to(target)
+        with pytest.raises(click.ClickException, match=f"link.py: expected .* to {target}$"):
+            image_builder.read_tree(tree, content_only=True)
+        (tree / "link.py").unlink()
+    alias = tmp_path / "alias"
+    alias.symlink_to(tree)  # what the user names may be a link itself
+    assert "app.py" in image_builder.read_tree(alias, content_only=True)
 
 
 def test_bad_input_is_named(tmp_path):

@@ -68,17 +68,34 @@ def compile_mpy(source: bytes, name: str) -> bytes:
 def read_tree(path: Path, content_only: bool = False) -> dict[str, bytes]:
     """The files of a folder (or the one file) by their path in the ROMFS.
 
-    A folder keeps its name, unless `content_only`.
+    A folder keeps its name, unless `content_only`. In it, what begins with a dot is left out, and
+    so is Python's bytecode.
+
+    Raises:
+        click.ClickException: a link in it leads out of it, or to a folder, or nowhere.
     """
     if path.is_file():
         return {path.name: path.read_bytes()}
     base = path if content_only else path.parent
-    found = sorted(file for file in path.rglob("*") if file.is_file())
+    found = sorted(file for file in path.rglob("*") if _wanted(file.relative_to(path)))
     return {
         file.relative_to(base).as_posix(): file.read_bytes()
         for file in found
-        if "__pycache__" not in file.parts and file.suffix != ".pyc"
+        if _is_file(file, path.resolve())
     }
+
+
+def _wanted(name: Path) -> bool:
+    hidden = any(part.startswith(".") or part == "__pycache__" for part in name.parts)
+    return not hidden and name.suffix != ".pyc"
+
+
+def _is_file(path: Path, root: Path) -> bool:
+    if path.is_symlink() and not (path.is_file() and path.resolve().is_relative_to(root)):
+        raise click.ClickException(
+            f"{path}: expected a link to a file in {root}, got one to {os.readlink(path)}"
+        )
+    return path.is_file()
 
 
 def firmware_files(apps: Iterable[str] = (), instar: bool = True) -> dict[str, bytes]:
