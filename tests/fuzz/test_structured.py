@@ -2,7 +2,7 @@
 
 What a valid writer makes is accepted and means the same to both. What is accepted after a change,
 with all sums made right again, is what tarfile, gzip and json see in it, too. Only Rejected comes
-out of the reader. `make fuzz` runs the same for minutes: FUZZ_EXAMPLES says how many examples.
+out of the reader. `make fuzz` runs the same for minutes, in rounds of FUZZ_EXAMPLES (clocked.py).
 """
 # SPDX-License-Identifier: MIT
 
