@@ -242,6 +242,19 @@ def test_an_application_for_each_kind_of_board(tmp_path):
             assert board == kind or why[board] in output
 
 
+@pytest.mark.parametrize("words", [["--app-only"], ["--board", "RPI_PICO_W"]])
+@pytest.mark.parametrize("form", ["--source", "--mpy"])
+def test_an_application_that_is_a_package(tmp_path, words, form):
+    (tmp_path / "src" / "app").mkdir(parents=True)
+    (tmp_path / "src" / "app" / "__init__.py").write_bytes(APP)
+    path = tmp_path / "v2.mender"
+    write = ["write", "micropython-app", "-n", "v2", "-t", "esp32", form, *words]
+    write += ["--app", str(tmp_path / "src"), "-o", str(path)]
+    assert CliRunner().invoke(artifact, write).exit_code == 0
+    code, output = check(path, *(words if words[0] == "--board" else []))
+    assert code == 0, output
+
+
 def test_a_board_without_firmware_slots_takes_no_image(write):
     path = write(of_type("rootfs-image", {"fw": b"\xe9" + bytes(22) + b"\1" + bytes(2000)}))
     assert reason(path) is None
