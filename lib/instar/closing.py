@@ -26,8 +26,9 @@ async def close(journal, provides, courier, server, note):
         journal.inconsistent = True
     if journal.verdict != "success" and journal.inconsistent:
         await _stored(provides.spoil, note)
-    if journal.verdict != "aborted":
+    if journal.verdict != "aborted" and not journal.reported:
         await courier.deliver(courier.report, journal.id, journal.verdict)
+        journal.reported = True
     if journal.verdict == "failure":
         await courier.deliver(server.send_log, journal.id, journal.log)
     journal.close()

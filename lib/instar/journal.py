@@ -22,6 +22,7 @@ _EMPTY = {
     "installed": None,  # identity of the software that was installed
     "provides": None,  # what the board provides once that software is committed
     "inconsistent": False,  # what was installed could not be taken back
+    "reported": False,  # the server has the final status; the log may have to be sent yet
     "tries": 0,  # downloads of this deployment that a restart ended
     "starts": 0,  # starts of the board since the download was complete
     "saves": 0,
@@ -39,6 +40,7 @@ class Journal:
     installed: str | None
     provides: dict | None
     inconsistent: bool
+    reported: bool
     tries: int
     starts: int
     saves: int

@@ -15,7 +15,7 @@ import time
 from . import memory
 from .courier import Courier
 from .errors import Aborted, Broken, Rejected
-from .installers import INSTALLERS, make, on_trial
+from .installers import INSTALLERS, make, on_trial, unload
 from .installers.base import Installer
 from .journal import Journal
 from .provides import Provides
@@ -33,8 +33,7 @@ class Updater:
         settings = host.settings
         self._trials = on_trial(self._installers, host.board, settings)
         if not self._trials:
-            memory.forget("instar.installers.firmware")  # not needed before the next update
-            memory.forget("instar.installers.otadata")
+            unload()  # not needed before the next update
         self._journal = Journal(settings.store, host.clock)
         self._provides = Provides(settings.store, settings.artifact_name, self.note)
         self._courier = Courier(host, server, self.note)
@@ -125,7 +124,6 @@ class Updater:
             if following:
                 self._enter(following)
         memory.forget("instar.closing")
-        self._installer = Installer(self._host.board)
         self._deployment = None
 
     async def _attempt(self, state):
@@ -272,6 +270,8 @@ class Updater:
     async def _report(self):
         from .closing import close
 
+        self._installer = Installer(self._host.board)  # has done its work
+        unload()
         await close(self._journal, self._provides, self._courier, self._server, self.note)
         if any(installer.on_trial() for installer in self._trials):
             self._host.board.reset()  # what failed and still runs: the boot loader goes back

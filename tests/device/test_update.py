@@ -570,6 +570,32 @@ def test_what_was_committed_in_place_is_the_applications():
         assert world.statuses == ["success"] and name_after(world) == "v2"
 
 
+def test_a_log_that_has_to_wait_does_not_repeat_the_status():
+    world = World(install=[Broken("x")])
+    world.installer = Installer
+    updater = start_board(world)
+    logs = []
+
+    async def send_log(deployment_id, entries):
+        logs.append(1)
+        if len(logs) < 3:
+            raise MemoryError("1562 bytes")
+
+    updater._server.send_log = send_log
+
+    async def turns():
+        while True:
+            try:
+                if not updater.active:
+                    return await updater.start(Deployment())
+                return await updater.run()
+            except MemoryError:
+                pass
+
+    asyncio.run(turns())
+    assert len(logs) == 3 and world.statuses.count("failure") == 1
+
+
 def test_provides_that_cannot_be_stored_end_in_the_truth():
     world = World()
     put = world.store.put_json

@@ -6,6 +6,7 @@
 
 import sys
 
+from .. import memory
 from ..errors import Broken, Rejected
 from .base import Installer
 
@@ -53,6 +54,12 @@ def make(installers, board, kind, installed=None, settings=None):
         has = sorted(installers)
         raise Rejected(f"no installer for payload type {kind!r}: this board has {has}")
     return installers[kind](board, installed, settings)
+
+
+def unload():
+    """Take the installers' modules out of the heap. What is still in use stays until it is not."""
+    for name in ("firmware", "otadata", "app", "files", "staged", "places", "leftovers", "tree"):
+        memory.forget("instar.installers." + name)
 
 
 def on_trial(installers, board, settings):
