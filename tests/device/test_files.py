@@ -440,7 +440,7 @@ def test_names_that_the_board_would_import():
         for roots, folder in (("/", "/"), ("/lib", "/lib")):
             words = "dest_dir: expected a place where nothing imports "
             values = settings(file_roots=[roots])
-            refused(disk, SingleFile, named("json.py", folder), words + "json.py", values)
+            refused(disk, SingleFile, named("json.py", folder), words + "json,", values)
             below = folder.rstrip("/") + "/payloads"
             refused(disk, SingleFile, named("__init__.py", below), words + "payloads", values)
             refused(disk, Directory, directory(SMALL, below), words + "payloads", values)

@@ -7,7 +7,6 @@
 # SPDX-License-Identifier: MIT
 
 from ..artifact.refusal import brief, refused
-from ..boot import hiding
 from .tree import safe
 
 MARK = ".instar-"  # in the name of everything that lies about during an update
@@ -24,8 +23,12 @@ _AGENTS = (
     "/instar",
     "/lib/instar",
 )
-# What start.py imports, beside boot.RESERVED.
-_IMPORTED = ("app", "app.py", "app.mpy", "payloads", "payloads.py", "payloads.mpy")
+# boot.RESERVED, and what start.py imports. Repeated, because boot.py is not in a download's heap.
+_MODULES = (
+    " app asyncio binascii board boot collections cryptolib deflate errno esp32 gc hashlib instar"
+    " io json machine main micropython network os payloads random rp2 select socket ssl start"
+    " struct sys time tls vfs "
+)
 
 
 def normal(folder):
@@ -52,8 +55,10 @@ def check(target, folder, settings, board):
     # The root and /lib are in sys.path, where even what is built in, as json, is looked for first.
     first, _, rest = target[1:].partition("/")
     first = rest.partition("/")[0] if first == "lib" else first
-    if hiding([first]) or first in _IMPORTED:
-        raise refused("dest_dir", f"a place where nothing imports {first}", brief(target))
+    stem, _, suffix = first.rpartition(".")
+    module = stem if suffix in ("py", "mpy") else first
+    if f" {module} " in _MODULES:
+        raise refused("dest_dir", f"a place where nothing imports {module}", brief(target))
 
 
 def _lies_in(path, folder):
