@@ -20,9 +20,9 @@ from micropython import const
 # an Artifact's header: it is gone before the payload's comes.
 SMALL_WINDOW = 11
 FULL_WINDOW = 15
-_PLACES = {FULL_WINDOW: 34304, SMALL_WINDOW: 3584}
+_PLACES = {FULL_WINDOW: 34560, SMALL_WINDOW: 3584}
 
-_STEP = const(32)
+_STEP = const(256)
 
 _held = {}
 _wanted = False
@@ -36,7 +36,7 @@ def reserve():
     global _wanted
     _wanted = True
     gc.collect()
-    gc.disable()  # one collection is enough: those of each failed try would take seconds
+    gc.disable()  # a try that fails would collect by itself, before its exception is garbage
     for window in (FULL_WINDOW, SMALL_WINDOW):
         size = _PLACES[window]
         # Small things may have settled at the edges while it was in use: then what is left of it.
@@ -45,6 +45,8 @@ def reserve():
                 _held[window] = bytearray(size)
             except MemoryError:
                 size -= _STEP
+            if window not in _held:
+                gc.collect()  # else the exceptions themselves settle in what is left
     gc.enable()
     return FULL_WINDOW in _held
 

@@ -89,7 +89,7 @@ class Updater:
             self.note("error", str(error))
             journal.close()
         if not self.active:
-            return
+            return self._sweep()
         journal.starts += 1
         self.note("info", f"started in {journal.state}: {self._host.board.reset_cause()}")
         self._save()  # counted, whatever the next lines end in
@@ -104,6 +104,14 @@ class Updater:
 
         reboots = self._installer.needs_reboot
         self._enter(next_state(journal, reboots, self._runs_new, self._fail))
+
+    def _sweep(self):
+        from .installers.leftovers import sweep  # of a download that was cut
+
+        try:
+            sweep(self._host.board.feed)
+        except OSError as error:
+            self.note("error", f"what a cut download left could not be deleted: {error}")
 
     async def start(self, deployment):
         """Carry out a deployment from the first state to the last."""

@@ -50,6 +50,9 @@ class Board:
     def reset(self):
         raise Restart
 
+    def feed(self):
+        pass
+
     def reset_cause(self):
         return "HARD_RESET"
 

@@ -100,8 +100,8 @@ class Inflater:
 
     def _read(self, low_water):
         if self._plain is None:
-            memory.release(memory.FULL_WINDOW)
             self._plain = deflate.DeflateIO(self._ring, deflate.GZIP)
+            memory.release(memory.FULL_WINDOW)  # last: what reads first has the place
         try:
             return self._plain.readinto(self._buffer) or 0
         except EOFError:
@@ -127,8 +127,8 @@ def unpack(raw, push, limit, what):
     """
     source = BytesIO(raw)
     view = memoryview(bytearray(_OUTPUT))
-    memory.release(memory.SMALL_WINDOW)
     plain = deflate.DeflateIO(source, deflate.GZIP, memory.SMALL_WINDOW)
+    memory.release(memory.SMALL_WINDOW)
     total = 0
     try:
         while count := plain.readinto(view):

@@ -145,6 +145,8 @@ class Outer:
             texts = self._unpack(self._header_name, raw, gzip)
         finally:
             _done("headerfiles")
+        if gzip:
+            memory.restore()  # the large place, if it was in use: before others settle there
         try:
             self.header = self._read_header(texts)
         finally:
