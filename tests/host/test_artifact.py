@@ -258,7 +258,7 @@ def test_read_refuses_what_is_damaged(tmp_path):
 HEAP = """
 import gc, sys
 from instar.artifact.reader import Reader
-import instar.artifact.header, instar.artifact.inflate  # code that comes when it is needed, and stays
+import instar.artifact.header, instar.artifact.inflate  # code that comes later, and stays
 class Sink:
     def write(self, view): pass
     def close(self): pass

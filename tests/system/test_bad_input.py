@@ -191,7 +191,8 @@ def test_a_payload_type_that_the_board_has_no_installer_for(lab):
     fails(
         lab,
         deployment,
-        "no installer for payload type 'docker': this board has ['directory', 'micropython-app', 'rootfs-image', 'single-file']",
+        "no installer for payload type 'docker': this board has"
+        " ['directory', 'micropython-app', 'rootfs-image', 'single-file']",
     )
 
 

@@ -206,8 +206,10 @@ def test_scripts_are_refused_unless_the_settings_skip_them(lab, program, tmp_pat
     source.write_bytes(image("release-2"))
     path = tmp_path / "release-2.mender"
     subprocess.run(
-        ["mender-artifact", "write", "rootfs-image", "-t", "esp32", "-n", "release-2"]
-        + ["-f", source, "-s", script, "-o", path],
+        [
+            *("mender-artifact", "write", "rootfs-image", "-t", "esp32", "-n", "release-2"),
+            *("-f", source, "-s", script, "-o", path),
+        ],
         check=True,
         capture_output=True,
     )
