@@ -253,3 +253,16 @@ def test_a_signed_firmware_in_the_heap_of_an_esp32(lab, keys, kind):
     lab.run("success")
     assert lab.server.statuses(deployment) == GOOD
     assert lab.slot() == "ota_1"
+
+
+def test_what_a_cut_download_left_is_gone_after_the_next_start(pico, keys):
+    """Nobody offers it again, and nothing else would ever free the flash that it takes."""
+    deployment = pico.deploy(pico.app_artifact("release-2", app(2), key=keys["p256"][0]))
+    pico.board.power_cut_at = (pico.board.ops + 100, "before")
+    assert pico.board.run(until="cut", seconds=60).met
+    assert pico.read("/b.part/app.mpy")
+    pico.server.abort(deployment)
+    pico.meet()
+    with pytest.raises(FileNotFoundError):
+        pico.read("/b.part/app.mpy")
+    assert pico.slot() == "a" and versions(pico)[-1] == 1
