@@ -464,6 +464,7 @@ def test_the_manifest():
     line = b"a" * 64 + b"  data/0000/b.txt\n"
     rows = (
         (lambda m: m[1:], "64 hex digits, two spaces"),
+        (lambda m: m.replace(b"header.tar", b"header.tar.g\r\0z"), "64 hex digits, two spaces"),
         (lambda m: b"a" + m, "64 hex digits"),
         (lambda m: m.replace(b"  version", b" version"), "64 hex digits"),
         (lambda m: m.replace(b"  version", b"   version"), "64 hex digits"),

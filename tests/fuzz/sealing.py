@@ -38,6 +38,10 @@ LAYERS = (
 )
 
 
+# What tarfile says to a tar that is none; OverflowError: of a member's size.
+UNREADABLE = (tarfile.TarError, ValueError, OSError, OverflowError)
+
+
 def change_layer(data: bytes, layer: str, change: Change) -> bytes:
     """The Artifact `data` with one of LAYERS changed."""
     if layer == "raw":
@@ -47,7 +51,7 @@ def change_layer(data: bytes, layer: str, change: Change) -> bytes:
     try:
         parts = Parts(data)
         parts.change(layer, change)
-    except (tarfile.TarError, KeyError, ValueError, OSError, EOFError, zlib.error):
+    except (*UNREADABLE, KeyError, EOFError, zlib.error):
         return change(data)
     return parts.sealed()
 
@@ -142,7 +146,7 @@ def _members(data: bytes) -> list[tuple[str, bytes]]:
 def _lenient(data: bytes) -> list[tuple[str, bytes]]:
     try:
         return _members(data)
-    except (tarfile.TarError, ValueError, OSError):
+    except UNREADABLE:
         return []
 
 

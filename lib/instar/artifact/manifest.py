@@ -77,7 +77,7 @@ def _entry(line):
         or any(byte not in _HEX for byte in digest)
         or line[64:66] != b"  "
         or not name
-        or b" " in name
+        or any(byte <= 32 or byte == 127 for byte in name)
     ):
         raise refused("manifest", "64 hex digits, two spaces and a name", brief(line))
     try:
