@@ -13,6 +13,7 @@ import sys
 import time
 
 import deflate
+from heap_pieces import fragment, largest
 
 import instar.artifact.header  # code, that comes with the first header and stays
 from instar import memory
@@ -76,41 +77,18 @@ def most_heap(path, chunk, sink):
     return peak - before
 
 
-def fragment():
-    """Take the whole heap in pieces, then free every other one."""
-    pieces = []
-    try:
-        while True:
-            pieces.append(None)
-            pieces[-1] = bytearray(_PIECE)
-    except MemoryError:
-        pass
-    for i in range(0, len(pieces), 2):
-        pieces[i] = None
-    gc.collect()
-    return pieces
-
-
-def largest():
-    """The largest block that can be taken, in KiB, at most _ROOM."""
-    size = _ROOM
-    while size:
-        try:
-            bytearray(size * 1024)
-            return size
-        except MemoryError:
-            size -= 1
-    return 0
-
-
 def heap(artifact, fragmented):
     chunk = memoryview(bytearray(_CHUNK))
     sink = Sink()
     pieces = ()
     if fragmented:
         memory.reserve()
-        pieces = fragment()
-    found = {"largest": largest(), "heap": most_heap(artifact, chunk, sink), "bytes": sink.size}
+        pieces = fragment(_PIECE)
+    found = {
+        "largest": largest(_ROOM),
+        "heap": most_heap(artifact, chunk, sink),
+        "bytes": sink.size,
+    }
     found["pieces"] = len(pieces)  # they have to be there until now
     return found
 

@@ -44,8 +44,5 @@ except Exception as error:  # damaged: the board starts all the same
     _without_guard()
 _forget()
 sys.path.extend(("/lib", ""))
-del (
-    _guard,
-    _without_guard,
-    _forget,
-)  # main.py has the same globals, and would keep them in the heap
+# main.py has the same globals, which would keep these in the heap.
+del _guard, _without_guard, _forget

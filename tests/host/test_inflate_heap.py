@@ -17,7 +17,7 @@ TEXT = ROOT / "tests" / "vectors" / "artifact" / "text.gz"
 def run(reserve: str, heap: int) -> list[str]:
     done = subprocess.run(
         [micropython(), "-X", f"heapsize={heap}k", SCRIPT, TEXT, reserve],
-        env={**os.environ, "MICROPYPATH": f"{LIB}:.frozen"},
+        env={**os.environ, "MICROPYPATH": f"{LIB}:{ROOT / 'bench'}:.frozen"},
         capture_output=True,
         text=True,
         check=False,

@@ -46,7 +46,8 @@ def artifact(folder: Path, size: int, compression: str = "gzip", count: int = 1)
 def measure(
     path: Path, mode: str = "heap", heap: str = "4M", lib: Path = LIB, script: Path = BOARD
 ) -> dict:
-    for name, target in (("lib", lib), ("board.py", script)):
+    pieces = script.with_name("heap_pieces.py")
+    for name, target in (("lib", lib), ("board.py", script), (pieces.name, pieces)):
         link = path.with_name(name)
         link.unlink(missing_ok=True)
         link.symlink_to(target)
@@ -78,6 +79,7 @@ def test_where_the_clone_lies_makes_no_difference(tmp_path):
     far.mkdir(parents=True)
     (far / "lib").symlink_to(LIB)
     (far / "board.py").symlink_to(BOARD)
+    (far / "heap_pieces.py").symlink_to(BOARD.with_name("heap_pieces.py"))
     near = measure(artifact(tmp_path, 1000))
     assert measure(artifact(far.parent, 1000), lib=far / "lib", script=far / "board.py") == near
 
