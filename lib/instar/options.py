@@ -44,6 +44,22 @@ def _url(value):
     return _text(value) and (not value or value.startswith(("https://", "http://")))
 
 
+def _profile(value):
+    return value in ("clients", "things", "mainflux")
+
+
+def _segment(value):
+    return _text(value) and not any(char in "/?#%" or ord(char) < 33 for char in value)
+
+
+def _channels(value):
+    return isinstance(value, list) and all(_channel(item) for item in value)
+
+
+def _channel(item):
+    return _words(item) and _segment(item.get("id", "")) and item.get("id", "") != ""
+
+
 def _watchdog(value):
     return value == 0 or _between(3, 3600)(value)
 
@@ -85,8 +101,31 @@ _TABLE = {
     "ntp_port": (123, _between(1, 65535), "a port"),
     "wifi_ssid": ("", _text, "a string"),
     "wifi_password": ("", _text, "a string"),
+    "bootstrap_url": ("", _url, "an http(s) URL"),
+    "bootstrap_profile": ("clients", _profile, "clients, things or mainflux"),
+    "bootstrap_plain_http": (False, _flag, "true or false"),
+    "external_id": ("", _text, "a string (default: the board's MAC address)"),
+    "external_key": ("", _text, "a string"),
+    "crypto_key": ("", _text, "the service's key, or empty for bootstrap that is not secure"),
+    "bootstrap_slow_interval": (900, _between(1, _DAY), "1 to 86400 seconds"),
+    "bootstrap_after_refusals": (10, _between(1, 10000), "1 to 10000"),
+    "bootstrap_after_silence": (21600, _between(1, _YEAR), "1 to 31536000 seconds"),
+    "configuration_timeout": (1800, _between(1, _DAY), "1 to 86400 seconds"),
+    "magistrala_url": ("", _url, "an http(s) URL"),
+    "magistrala_domain": ("", _segment, "a domain's id, or empty where there are none"),
+    "magistrala_id": ("", _text, "a string"),
+    "magistrala_secret": ("", _text, "a string"),
+    "magistrala_channels": ([], _channels, "a list of objects of strings, each with an id"),
+    "outbox_size": (65536, _between(0, 1 << 20), "0 to 1048576 bytes"),
+    "outbox_save_interval": (600, _between(1, _DAY), "1 to 86400 seconds"),
 }
-_SECRET = ("tenant_token", "wifi_password")
+_SECRET = ("tenant_token", "wifi_password", "external_key", "crypto_key", "magistrala_secret")
+# Where plain HTTP has to be allowed in words, and by which setting.
+_PLAIN = {
+    "mender_url": "allow_plain_http",
+    "magistrala_url": "allow_plain_http",
+    "bootstrap_url": "bootstrap_plain_http",
+}
 
 
 def checked(given):
@@ -94,8 +133,9 @@ def checked(given):
     for name in given:
         _check(name, given[name])
     values = {name: given.get(name, _TABLE[name][0]) for name in _TABLE}
-    if values["mender_url"].startswith("http://") and not values["allow_plain_http"]:
-        raise Rejected("mender_url is plain http: expected https, or allow_plain_http true")
+    for name in _PLAIN:
+        if values[name].startswith("http://") and not values[_PLAIN[name]]:
+            raise Rejected(f"{name} is plain http: expected https, or {_PLAIN[name]} true")
     return values
 
 

@@ -77,6 +77,15 @@ class Store:
             if self._read(name) is not None:
                 raise
 
+    def move(self, name, to):
+        """Give a record another name, in place of one that has it; in one atomic step."""
+        os.rename(self._path(name), self._path(to))
+
+    def names(self, prefix=""):
+        """The names of all records that begin with `prefix`, sorted."""
+        found = [name for name in os.listdir(self._root) if name.startswith(prefix)]
+        return sorted(name for name in found if not name.endswith(_NEW))
+
     def get_json(self, name):
         """The record as the object it was put as, or None."""
         data = self.get(name)

@@ -88,3 +88,16 @@ def test_a_record_that_is_too_large_leaves_the_old_one():
     assert "16384" in raised(store.put, "k", bytes(16385))
     assert store.get("k") == b"old"
     remove(root)
+
+
+def test_names_and_a_new_name():
+    store, root = fresh("names")
+    for name in ("out-2", "out-1", "job"):
+        store.put(name, name.encode())
+    with open(root + "/out-3.new", "wb") as file:
+        file.write(b"half")
+    assert store.names("out-") == ["out-1", "out-2"]
+    assert store.names() == ["job", "out-1", "out-2"]
+    store.move("out-2", "out-1")
+    assert store.names("out-") == ["out-1"] and store.get("out-1") == b"out-2"
+    remove(root)
