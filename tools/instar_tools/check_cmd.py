@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -22,29 +21,17 @@ from pathlib import Path
 
 import click
 
+from .board_code import BOARD, OWN, SECONDS, NotChecked, answers, run, write_rom
 from .board_kinds import ESP32_GENERIC, KINDS
-from .image_builder import build_romfs, compiled, read_tree
-from .paths import LIB, micropython
+from .image_builder import read_tree
 from .simulator import heap_bytes
 
-BOARD = Path(__file__).parent / "board"
 HEAP = "64wk"
-_OWN = 96 << 10  # bytes of the interpreter's heap for the script itself; the rest is taken away
 _AT_ONCE = 64  # files of one process: it has all of them open
-_SECONDS = 600
+_SECONDS = SECONDS
 _LARGEST_HEAP = 1 << 30  # bytes
 _LARGEST_KEY = 8192  # bytes: as lib/instar/settings.py
-_READY = "ready"  # board/check.py's first line: from here on it is the board that fails
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-
-
-class NotChecked(click.ClickException):
-    """There is no verdict, because the check could not be made."""
-
-    exit_code = 3
-
-    def __init__(self, message: str) -> None:
-        super().__init__(f"the check could not be made: {message}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,12 +80,10 @@ def check_files(paths: Sequence[Path], conditions: Conditions) -> list[dict]:
     """
     verdicts: list[dict] = []
     with tempfile.TemporaryDirectory() as scratch:
-        rom = Path(scratch, "rom")
-        code = read_tree(LIB / "instar") | read_tree(BOARD / "stand_ins.py")
-        rom.write_bytes(build_romfs(compiled(code)))
+        rom = write_rom(Path(scratch, "rom"), read_tree(BOARD / "stand_ins.py"))
         while len(verdicts) < len(paths):
             some = paths[len(verdicts) : len(verdicts) + _AT_ONCE]
-            found = _answers(_run(some, conditions, rom))
+            found = answers(_run(some, conditions, rom))
             if "unusable" in found[0]:
                 raise ValueError(found[0]["unusable"])
             verdicts += [_verdict(one) for one in found]
@@ -119,39 +104,8 @@ def _run(paths: Sequence[Path], conditions: Conditions, rom: Path) -> list[str]:
             "rom": str(rom),
             "flash": str(flash),
         }
-        return _under_micropython(conditions.heap + rom.stat().st_size + _OWN, options)
-
-
-def _under_micropython(heap: int, options: dict) -> list[str]:
-    try:
-        done = subprocess.run(
-            [micropython(), "-X", f"heapsize={heap}", str(BOARD / "check.py")],
-            input=json.dumps(options).encode(),
-            capture_output=True,
-            env={**os.environ, "MICROPYPATH": ".frozen"},
-            timeout=_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise NotChecked(f"MicroPython did not come to an end within {_SECONDS} s") from None
-    except OSError as error:
-        raise NotChecked(f"MicroPython does not start: {error}") from None
-    lines = done.stdout.decode(errors="replace").splitlines()
-    if done.returncode or lines[:1] != [_READY]:
-        said = done.stderr.decode(errors="replace").splitlines() or ["it said nothing"]
-        raise NotChecked(f"MicroPython ended with {done.returncode}: {said[-1]}")
-    return lines[1:]
-
-
-def _answers(lines: Sequence[str]) -> list[dict]:
-    """What was printed for the first files; more than nothing."""
-    try:
-        found = [json.loads(line) for line in lines]
-    except ValueError as error:
-        raise NotChecked(f"MicroPython answered what is no JSON: {error}") from None
-    if not found:
-        raise NotChecked("MicroPython answered nothing")
-    return found
+        heap = conditions.heap + rom.stat().st_size + OWN
+        return run("check.py", options, heap=heap, seconds=_SECONDS)
 
 
 def _verdict(answer: dict) -> dict:

@@ -15,34 +15,12 @@
 # SPDX-License-Identifier: MIT
 import asyncio
 import gc
-import json
-import sys
 
+import desk
 import vfs
 from micropython import const
 
-_BLOCK = const(4096)
-_BLOCKS = const(16384)  # 64 MiB: the file is sparse
 _CHUNK = const(1024)
-
-
-class HostFile:
-    """The flash under the board's file system: one host file, opened once."""
-
-    def __init__(self, path):
-        self._file = open(path, "r+b")
-
-    def readblocks(self, block, buf, offset=0):
-        self._file.seek(block * _BLOCK + offset)
-        for i in range(self._file.readinto(buf), len(buf)):  # beyond what was ever written
-            buf[i] = 0
-
-    def writeblocks(self, block, buf, offset=0):
-        self._file.seek(block * _BLOCK + offset)
-        self._file.write(buf)
-
-    def ioctl(self, request, argument):
-        return {4: _BLOCKS, 5: _BLOCK}.get(request, 0)
 
 
 class Board:
@@ -81,11 +59,7 @@ class Watched:
 
 
 def format_flash(flash, keys):
-    vfs.VfsLfs2.mkfs(flash)
-    vfs.mount(vfs.VfsLfs2(flash, mtime=False), "/")
-    for i in range(len(keys)):
-        with open(f"/key{i}", "wb") as file:
-            file.write(bytes.fromhex(keys[i]))
+    desk.format(flash, {f"/key{i}": keys[i] for i in range(len(keys))})
 
 
 def unusable(flash, options):
@@ -150,24 +124,6 @@ def checked(source, options):
     return {"error": error, "header": header and header.__dict__, "sizes": sizes}
 
 
-def take_surplus(heap):
-    # The interpreter's heap has room for this program and the ROMFS, too. What that leaves beyond
-    # the board's own is taken away.
-    gc.collect()
-    surplus = gc.mem_free() - heap
-    return [bytearray(256) for _ in range(surplus // 304)]
-
-
-def mount(options):
-    """The ROMFS with instar, where the board has it: the boot guard's rules depend on that."""
-    with open(options["rom"], "rb") as file:
-        rom = file.read()
-    place = "/rom" if options["firmware_slots"] else "/a"
-    vfs.umount("/")  # from here on no payload can reach a file of the host
-    vfs.mount(vfs.VfsRom(memoryview(rom)), place)
-    sys.path[:] = [place, ".frozen"]
-
-
 def answer(sources, flash, options):
     from instar import memory
 
@@ -175,22 +131,23 @@ def answer(sources, flash, options):
     gc.threshold(4096)  # as firmware/start.py
     problem = unusable(flash, options)
     if problem:
-        print(json.dumps({"unusable": problem}))
+        desk.say({"unusable": problem})
         return
     memory.forget("instar.artifact")
     for source in sources:
         format_flash(flash, options["keys"])
-        print(json.dumps(checked(source, options)))
+        desk.say(checked(source, options))
         vfs.umount("/")
         gc.collect()
 
 
 def main(options):
-    flash = HostFile(options["flash"])
+    flash = desk.HostFile(options["flash"])
     sources = [open(path, "rb") for path in options["files"]]
-    mount(options)
-    ballast = take_surplus(options["heap"])
-    print("ready")
+    # Where the board has instar: the boot guard's rules depend on that.
+    desk.mount(options["rom"], "/rom" if options["firmware_slots"] else "/a")
+    ballast = desk.take_surplus(options["heap"])
+    desk.ready()
     try:
         answer(sources, flash, options)
     except MemoryError:
@@ -198,4 +155,4 @@ def main(options):
     return ballast
 
 
-main(json.load(sys.stdin))
+main(desk.options())
