@@ -13,7 +13,11 @@ from pathlib import Path
 LIB = Path(__file__).resolve().parents[1] / "lib" / "instar"
 
 ALLOWED = {
-    "agent": {"update", "servers", "settings", "clock", "outbox"},
+    "agent": {"update", "servers", "settings", "clock", "bootstrap", "publisher"},
+    "bootstrap": {"servers", "configuration"},
+    "publisher": {"servers", "outbox", "senml"},
+    "configuration": {"store", "options", "certificates"},
+    "certificates": {"crypto"},
     "update": {
         "servers",
         "installers",
@@ -33,7 +37,7 @@ ALLOWED = {
     "provides": {"store"},
     "servers": {"http", "crypto", "store", "outbox"},
     "artifact": {"crypto"},
-    "settings": {"store", "options"},
+    "settings": {"store", "options", "configuration"},
     "clock": {"sntp"},
     "boot": {"store"},
     "outbox": {"store"},

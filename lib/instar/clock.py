@@ -41,6 +41,16 @@ class Clock:
         """Seconds since 1970-01-01 UTC."""
         return time.time() + _epoch()
 
+    def stamp_us(self):
+        """Microseconds since 1970-01-01 UTC, or None while nobody said what time it is.
+
+        The floor is no time: what is measured before the first answer of a time server has no
+        stamp. Without a server in the settings, the RTC is what the application sets it to.
+        """
+        if (self._host and self._synced is None) or self.now() < FLOOR:
+            return None
+        return time.time_ns() // 1000 + _epoch() * 1000000
+
     def rfc3339(self):
         """Now as `2026-11-21T20:00:00Z`, the form that deployment logs want."""
         return "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z".format(*time.gmtime(time.time())[:6])

@@ -5,7 +5,7 @@
 #   await updater.run()                 # drives an open update to its end (may reset the board)
 #   await updater.start(deployment)     # a new one
 #
-# host offers: board, settings, clock, emit(event, **info), beat(), online(), healthy().
+# host offers: board, settings, clock, emit(event, **info), beat(), online(), healthy(), leaving().
 # The verdict in the journal is an intent: success holds only if the installed software is what
 # runs.
 # SPDX-License-Identifier: MIT
@@ -231,6 +231,7 @@ class Updater:
 
     async def _reboot(self):
         await self._courier.tell(self._journal.id, "rebooting")
+        self._host.leaving()
         await self._installer.reboot()
         raise Broken("the board did not reset")
 
@@ -261,6 +262,7 @@ class Updater:
         await self._installer.rollback()
 
     async def _rollback_reboot(self):
+        self._host.leaving()
         await self._installer.rollback_reboot()
         raise Broken("the board did not reset")
 

@@ -104,3 +104,21 @@ async def test_no_server_no_error():
     board = Board()
     await Clock(board, "").sync()
     assert board.set == []  # the host's clock is past the floor
+
+
+class Set(Clock):
+    def now(self):
+        return self.seconds
+
+
+def test_a_stamp_needs_a_time_that_somebody_said():
+    asked = Set(Board(), "pool.example")
+    asked.seconds = FLOOR + 9
+    assert asked.stamp_us() is None
+    asked._synced = FLOOR + 8
+    assert abs(asked.stamp_us() - time.time_ns() // 1000) < 60000000
+    own = Set(Board(), "")
+    own.seconds = FLOOR - 1
+    assert own.stamp_us() is None
+    own.seconds = FLOOR
+    assert abs(own.stamp_us() - time.time_ns() // 1000) < 60000000

@@ -1,6 +1,7 @@
 import asyncio
 import time
 
+from instar import retry
 from instar.errors import Transient
 from instar.retry import Backoff, sleep
 
@@ -44,3 +45,19 @@ async def test_sleep_beats_and_can_be_woken():
     await sleep(100, lambda: None, wake)
     assert time.ticks_diff(time.ticks_ms(), began) < 50000
     assert not wake.is_set()
+
+
+def test_a_stopwatch_counts_beyond_what_ticks_can_tell():
+    now = [5]
+
+    class Time:
+        ticks_ms = staticmethod(lambda: now[0])
+        ticks_diff = staticmethod(time.ticks_diff)
+
+    retry.time = Time
+    watch = retry.Stopwatch()
+    for _ in range(30):  # days
+        for _ in range(24):
+            now[0] = time.ticks_add(now[0], 3600000)
+            seconds = watch.seconds()
+    assert seconds == 30 * 86400

@@ -235,6 +235,9 @@ class Host:
     async def online(self):
         self.world.hit("online")
 
+    def leaving(self):
+        self.world.hit("leaving")
+
     async def healthy(self):
         self.world.hit("health")
         if self.world.hangs:

@@ -1,0 +1,107 @@
+# The application's messages on their way to Magistrala: made into SenML, queued, sent when there is
+# a network.
+#
+#   publisher = Publisher(host)
+#   publisher.publish("temperature", 23.5, "Cel")     # queued, at once
+#   await publisher.deliver()                         # sends what waits; raises nothing
+#
+# host offers: settings, clock, emit(event, **info), online(), and what bootstrap.py needs to hear:
+# worked(source), failed(source, error). Events: published (records), error (message).
+# A message arrives at least once: one whose answer was lost, or that a power cut met between its
+# sending and the flash, is sent again with the same time stamp.
+# SPDX-License-Identifier: MIT
+
+from .errors import Rejected, Transient
+from .outbox import Outbox
+from .retry import Backoff, Stopwatch
+
+_SOURCE = "magistrala"
+
+
+class Publisher:
+    """One board's messages, kept in the store's outbox over an outage and a reboot."""
+
+    def __init__(self, host):
+        settings = host.settings
+        self._host = host
+        self._outbox = Outbox(
+            settings.store, settings.outbox_size, settings.outbox_save_interval, self._note
+        )
+        self._messages = None
+        self._backoff = Backoff(settings.retry_interval, settings.retry_interval_max)
+        self._uptime = Stopwatch()
+        self._next = 0  # seconds of uptime: nothing is sent before
+
+    def _note(self, level, text):
+        self._host.emit("error", message=text)
+
+    def publish(self, name, value, unit="", channel="", subtopic="", time_us=None):
+        """Queue one SenML record (RFC 8428): a number, str, bool or bytes under a name.
+
+        channel: id, name or type of one of `magistrala_channels`; "": the one of type "data", else
+        the first. time_us: microseconds since 1970; None: now, if the clock was set. Raises
+        Rejected for what SenML does not have, and where no server for it is configured.
+        """
+        from .senml import record
+
+        if not self._server_known and self._host.settings.configured:
+            raise Rejected("publish: expected magistrala_url and magistrala_secret, got none")
+        if time_us is None:
+            time_us = self._host.clock.stamp_us()
+        # Which channel that is may be known only after the board was configured.
+        self._outbox.put(f"{channel}\n{subtopic}", record(name, value, unit, time_us))
+
+    @property
+    def _server_known(self):
+        settings = self._host.settings
+        return bool(settings.magistrala_url and settings.magistrala_secret)
+
+    @property
+    def waiting(self):
+        """Whether something waits."""
+        return self._outbox.waiting
+
+    @property
+    def due(self):
+        """Whether something waits that can be sent, and it is not too early after an error."""
+        return self.waiting and self._server_known and self._uptime.seconds() >= self._next
+
+    async def deliver(self):
+        """Send all that waits, oldest first. An error is told, and delays the next try."""
+        try:
+            await self._host.online()
+            await self._outbox.drain(self._send)
+        except (Transient, OSError, MemoryError) as error:
+            self._host.emit("error", message=f"publish: {str(error) or repr(error)}")
+            self._host.failed(_SOURCE, error)
+            self._next = self._uptime.seconds() + self._backoff.delay(error)
+        else:
+            self._backoff.reset()
+            self._host.worked(_SOURCE)
+
+    async def _send(self, topic, records):
+        channel, _, subtopic = topic.partition("\n")
+        messages = self._connected()
+        where = messages.channel(channel)
+        await messages.send(f"{where}/{subtopic}" if subtopic else where, records)
+        self._host.emit("published", records=len(records))
+
+    def _connected(self):
+        if not self._messages:
+            from .servers.magistrala.messages import Messages
+
+            self._messages = Messages(self._host.settings, feed=self._host.beat)
+        return self._messages
+
+    def tick(self):
+        """Once a minute: what has waited long goes to the flash."""
+        self._outbox.tick()
+
+    def save(self):
+        """A reset follows: what waits goes to the flash."""
+        self._outbox.save()
+
+    async def close(self):
+        """Give the connection up; the next delivery makes another."""
+        if self._messages:
+            await self._messages.close()
