@@ -13,7 +13,7 @@ from pathlib import Path
 LIB = Path(__file__).resolve().parents[1] / "lib" / "instar"
 
 ALLOWED = {
-    "agent": {"update", "servers", "settings", "clock", "bootstrap", "publisher"},
+    "agent": {"update", "servers", "settings", "clock", "turns", "bootstrap", "publisher"},
     "bootstrap": {"servers", "configuration"},
     "publisher": {"servers", "outbox", "senml"},
     "configuration": {"store", "options", "certificates"},

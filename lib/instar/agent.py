@@ -19,23 +19,20 @@ import time
 
 from micropython import const
 
-from . import __version__
 from .clock import Clock
-from .errors import InstarError, Rejected, Transient, Unauthorised
-from .retry import Backoff, Stopwatch, sleep
+from .errors import Rejected, Transient
+from .turns import Turns
 from .update import Updater
 
 _STALL_MS = const(180000)  # longer than any wait that is allowed to happen
 _WATCH_MS = const(1000)
-_IN_A_ROW = const(3)
-_NAP_S = const(60)
-_FULL_HEAPS = const(3)  # in a row
 
 
 class Agent:
     """One board's agent. settings: Settings with its store; board: the board's own module.
 
-    Reads the journal at once. Raises Broken if the store is damaged.
+    Reads the journal at once. Raises Broken if the store is damaged. server, updater,
+    bootstrapper and publisher are for turns.py; the last two are None where they are not needed.
     """
 
     def __init__(self, settings, board, server=None, installers=None, on_event=None):
@@ -45,17 +42,13 @@ class Agent:
         self.on_event = on_event
         self.health = None
         self.inventory = {}  # the application's own attributes
-        self._server = server or _mender(settings, board, self.beat)
-        self._bootstrapper = _bootstrapper(self, settings)
-        self._publisher = _publisher(self) if settings.store.names("out-") else None
-        self._updater = Updater(self, self._server, installers)
-        self._backoff = Backoff(settings.retry_interval, settings.retry_interval_max)
-        self._wake = asyncio.Event()
-        self._turn_wanted = False
+        self.server = server or _mender(settings, board, self.beat)
+        self.bootstrapper = _bootstrapper(self, settings)
+        self.publisher = _publisher(self) if settings.store.names("out-") else None
+        self.updater = Updater(self, self.server, installers)
+        self._turns = Turns(self)
         self._beat = time.ticks_ms()
-        self._inventory_sent = None
-        self._settled = False
-        self._updater.restore()
+        self.updater.restore()
 
     # ---- what the application uses
 
@@ -66,30 +59,40 @@ class Agent:
             self.emit("error", message=self.settings.problem)
         try:
             while True:
-                await self._turn()
+                await self._turns.turn()
         finally:
             watch.cancel()
 
     def poll_now(self):
         """Ask the server at once instead of at the next interval."""
-        self._turn_wanted = True
-        self._wake.set()
+        self._turns.wake(True)
 
     def rebootstrap(self):
         """Ask the Bootstrap service for a new configuration; a new one resets the board."""
-        if not self._bootstrapper:
+        if not self.bootstrapper:
             raise Rejected("rebootstrap: expected a setting bootstrap_url, got none")
-        self._bootstrapper.ask()
+        self.bootstrapper.ask()
         self.poll_now()
+
+    @property
+    def publishes(self):
+        """Whether publish() takes anything: a server for it is configured, or may be yet."""
+        settings = self.settings
+        if settings.magistrala_url and settings.magistrala_secret:
+            return True
+        return bool(settings.bootstrap_url and not settings.configured)
 
     def publish(self, name, value, unit="", **options):
         """Queue a measurement for Magistrala: a number, str, bool or bytes. It is sent when there
-        is a network, and kept over an outage and a reboot. See publisher.py for the options and
-        the errors."""
-        if not self._publisher:
-            self._publisher = _publisher(self)
-        self._publisher.publish(name, value, unit, **options)
-        self._wake.set()
+        is a network, and kept over an outage and a reboot. See publisher.py for the options.
+
+        Raises Rejected for what cannot be sent, and where `publishes` is false."""
+        if not self.publishes:
+            raise Rejected("publish: expected magistrala_url and magistrala_secret, got none")
+        if not self.publisher:
+            self.publisher = _publisher(self)
+        self.publisher.publish(name, value, unit, **options)
+        self._turns.wake()
 
     def crashed(self, error):
         """The application raised. New software on trial goes back; proven software goes on with
@@ -97,8 +100,9 @@ class Agent:
         text = io.StringIO()
         sys.print_exception(error, text)  # pyright: ignore[reportArgumentType]
         trace = text.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
-        self._updater.crashed(f"application: {trace}")
-        if self._updater.unproven:
+        self.updater.crashed(f"application: {trace}")
+        if self.updater.unproven:
+            self.leaving()
             self.board.reset()
 
     # ---- what the updater and the server call
@@ -118,18 +122,18 @@ class Agent:
 
     def leaving(self):
         """A reset follows: what waits in RAM goes to the flash."""
-        if self._publisher:
-            self._publisher.save()
+        if self.publisher:
+            self.publisher.save()
 
     def worked(self, source):
         """`source`, a server, accepted this board."""
-        if self._bootstrapper:
-            self._bootstrapper.worked(source)
+        if self.bootstrapper:
+            self.bootstrapper.worked(source)
 
     def failed(self, source, error):
         """`source` refused this board, or was not reached."""
-        if self._bootstrapper:
-            self._bootstrapper.failed(source, error)
+        if self.bootstrapper:
+            self.bootstrapper.failed(source, error)
 
     async def online(self):
         """Join the network and have a clock. Raises Transient if the network cannot be joined."""
@@ -148,124 +152,6 @@ class Agent:
             verdict = await verdict  # pyright: ignore[reportGeneralTypeIssues]
         if not verdict:
             raise Transient("the application's health check does not pass")
-
-    # ---- the loop
-
-    async def _turn(self):
-        try:
-            if self._updater.active:
-                await self._updater.run()
-            await self._configure()
-            await self._poll()
-        except Transient as error:
-            self.emit(
-                "pending" if isinstance(error, Unauthorised) else "error", message=str(error)
-            )
-            self.failed("mender", error)
-            wait = self._backoff.delay(error)
-        except MemoryError as error:
-            self.emit("error", message=str(error))
-            wait = self._backoff.delay()
-            if self._backoff.tries > _FULL_HEAPS:
-                self.board.reset()  # a heap in pieces does not mend itself; the journal remembers
-        except (InstarError, OSError, ValueError) as error:
-            self.emit("error", message=str(error) or repr(error))
-            wait = self.settings.update_poll_interval
-        else:
-            self._backoff.reset()
-            wait = self.settings.update_poll_interval
-            self.emit("idle", seconds=wait)
-            return await self._rest(wait)
-        self.emit("retry", seconds=wait)
-        await self._rest(wait)
-
-    async def _rest(self, seconds):
-        """Until the next turn; what the application publishes is sent meanwhile."""
-        watch = Stopwatch()
-        bootstrapper = self._bootstrapper
-        while not self._turn_wanted and (left := seconds - watch.seconds()) > 0:
-            if self._publisher:
-                await self._deliver()
-            if bootstrapper and (bootstrapper.due or bootstrapper.overdue):
-                break
-            await sleep(min(left, _NAP_S), self.beat, self._wake)
-        self._turn_wanted = False
-
-    async def _deliver(self):
-        self._publisher.tick()
-        if not self._publisher.due:
-            return
-        if self._server and self.settings.max_connections == 1:
-            await self._server.close()
-        await self._publisher.deliver()
-
-    async def _configure(self):
-        """Have a configuration: a new one that does not work goes, one that is due is asked for.
-        Raises Transient where there is none yet."""
-        bootstrapper = self._bootstrapper
-        if not bootstrapper:
-            return
-        if bootstrapper.overdue:
-            bootstrapper.drop()
-        if bootstrapper.due:
-            await self.online()
-            await self._give_way()
-            await bootstrapper.attempt()
-        if not self._server and not self.settings.configured:
-            raise Transient("no configuration yet", bootstrapper.wait)
-
-    async def _give_way(self):
-        # The TLS connections of one server's client go before another's are made.
-        if self._publisher and self.settings.max_connections == 1:
-            await self._publisher.close()
-
-    async def _poll(self, left=_IN_A_ROW):
-        await self.online()
-        if not self._server:
-            return await self._without_server()
-        await self._give_way()
-        await self._server.authorise()
-        self.emit("authorised")
-        self.worked("mender")
-        try:
-            await self._report_inventory()
-        except Rejected as error:
-            # A value that no server takes must not keep a mended application away.
-            self.emit("error", message=str(error))
-            self._inventory_sent = self.clock.now()
-        await self._settle()
-        deployment = await self._server.next_deployment(self._updater.provides())
-        if deployment:
-            await self._updater.start(deployment)
-            self._inventory_sent = None
-            # A few in a row at most: a server that offers for ever does not get a busy board.
-            if left > 1:
-                await self._poll(left - 1)
-
-    async def _settle(self):
-        if not self._settled:
-            await self._updater.settle()
-            self._settled = True
-
-    async def _without_server(self):
-        """No server gives updates: a board that only publishes."""
-        if not self.settings.magistrala_url:
-            raise Rejected("settings: expected mender_url, magistrala_url or bootstrap_url")
-        await self._settle()
-        if not self._publisher or not self._publisher.waiting:
-            self.worked("network")
-
-    async def _report_inventory(self):
-        sent = self._inventory_sent
-        period = self.settings.inventory_poll_interval
-        if sent is not None and self.clock.now() - sent < period:
-            return
-        attributes = {"instar_version": __version__}
-        for more in (self.board.inventory(), self.inventory, self._updater.provides()):
-            attributes.update(more)
-        await self._server.report_inventory(attributes)
-        self._inventory_sent = self.clock.now()
-        self.emit("inventory")
 
     async def _watch(self):
         # The watchdog is fed only while the agent makes progress: a task that blocks the loop, or

@@ -2,7 +2,7 @@
 #
 #   bootstrapper = Bootstrapper(host)
 #   if bootstrapper.due: await bootstrapper.attempt()     # resets the board if a new one came
-#   bootstrapper.failed("mender", error)                  # counted: what is configured does not work
+#   bootstrapper.failed("mender", error)                  # what is configured does not work
 #   bootstrapper.worked("mender")                         # it does: a new one is kept for good
 #   if bootstrapper.overdue: bootstrapper.drop()          # back to the one before, with a reset
 #
@@ -45,8 +45,9 @@ class Bootstrapper:
         """Whether attempt() should be called."""
         if self._stopped or self.wait:
             return False
-        settings = self._host.settings
-        return self._asked or (not settings.on_trial and (not settings.configured or self._in_need))
+        if self._asked or self._host.settings.on_trial:  # a trial has its own time
+            return self._asked
+        return not self._host.settings.configured or self._in_need
 
     @property
     def wait(self):

@@ -1,5 +1,5 @@
-# The application's messages on their way to Magistrala: made into SenML, queued, sent when there is
-# a network.
+# The application's messages on their way to Magistrala: made into SenML, queued, sent when there
+# is a network.
 #
 #   publisher = Publisher(host)
 #   publisher.publish("temperature", 23.5, "Cel")     # queued, at once
@@ -11,7 +11,7 @@
 # sending and the flash, is sent again with the same time stamp.
 # SPDX-License-Identifier: MIT
 
-from .errors import Rejected, Transient
+from .errors import Transient
 from .outbox import Outbox
 from .retry import Backoff, Stopwatch
 
@@ -40,21 +40,14 @@ class Publisher:
 
         channel: id, name or type of one of `magistrala_channels`; "": the one of type "data", else
         the first. time_us: microseconds since 1970; None: now, if the clock was set. Raises
-        Rejected for what SenML does not have, and where no server for it is configured.
+        Rejected for what SenML does not have.
         """
         from .senml import record
 
-        if not self._server_known and self._host.settings.configured:
-            raise Rejected("publish: expected magistrala_url and magistrala_secret, got none")
         if time_us is None:
             time_us = self._host.clock.stamp_us()
         # Which channel that is may be known only after the board was configured.
         self._outbox.put(f"{channel}\n{subtopic}", record(name, value, unit, time_us))
-
-    @property
-    def _server_known(self):
-        settings = self._host.settings
-        return bool(settings.magistrala_url and settings.magistrala_secret)
 
     @property
     def waiting(self):
@@ -64,7 +57,9 @@ class Publisher:
     @property
     def due(self):
         """Whether something waits that can be sent, and it is not too early after an error."""
-        return self.waiting and self._server_known and self._uptime.seconds() >= self._next
+        settings = self._host.settings
+        known = settings.magistrala_url and settings.magistrala_secret
+        return bool(known and self.waiting and self._uptime.seconds() >= self._next)
 
     async def deliver(self):
         """Send all that waits, oldest first. An error is told, and delays the next try."""
