@@ -18,7 +18,7 @@ from instar_tools.cli import main
 from instar_tools.server.client import Client
 from instar_tools.server.testing import DevServer
 
-ANY_PORTS = ["--port", "0", "--storage-port", "0", "--sntp-port", "0"]
+ANY_PORTS = ["--port", "0", "--storage-port", "0", "--sntp-port", "0", "--bootstrap-port", "0"]
 
 
 def start(data):

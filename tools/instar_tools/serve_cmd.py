@@ -15,7 +15,9 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from .server import magistrala_keys
 from .server.app import Options, Server
+from .server.magistrala_families import SERVED
 from .server.pki import LOCAL_NAMES
 
 
@@ -25,6 +27,17 @@ from .server.pki import LOCAL_NAMES
 @click.option("--bind", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8443, show_default=True, help="API and management; 0: any.")
 @click.option("--storage-port", default=8444, show_default=True, help="Artifacts; 0: any.")
+@click.option("--bootstrap-port", default=9013, show_default=True, help="Magistrala; 0: any.")
+@click.option(
+    "--mutual-port", type=int, help="Demands a client certificate; 0: any. [default: off]"
+)
+@click.option(
+    "--bootstrap-profile",
+    type=click.Choice(list(SERVED)),
+    default="clients",
+    show_default=True,
+    help="The version of the Bootstrap service.",
+)
 @click.option("--sntp-port", default=8123, show_default=True, help="Time, UDP; 0: any.")
 @click.option("--sntp-offset", default=0.0, help="Seconds by which the time server is ahead.")
 @click.option("--storage-host", help="Host name in download URLs. [default: as the device came]")
@@ -38,14 +51,20 @@ from .server.pki import LOCAL_NAMES
     help="Written, as JSON, once everything listens.",
 )
 def serve(ready_file: Path | None, hosts: tuple[str, ...], **options) -> None:
-    """Run the development server: Mender's device and management APIs, storage, SNTP.
+    """Run the development server: Mender's device and management APIs, storage, Magistrala's
+    Bootstrap service and message endpoint, SNTP.
+
+    The Bootstrap service's crypto key is read from MG_BOOTSTRAP_ENCRYPT_KEY or
+    SMQ_BOOTSTRAP_ENCRYPT_KEY, for Mainflux from MF_BOOTSTRAP_ENCRYPT_KEY; without it the service
+    has the one that is its default everywhere.
 
     Its CAs, its keys and its state are in the folder DATA and survive a restart. For development
     and tests only.
     """
     names = [*LOCAL_NAMES, *hosts]
+    key = magistrala_keys.from_environment(options["bootstrap_profile"])
     try:
-        asyncio.run(_serve(Options(names=names, **options), ready_file))
+        asyncio.run(_serve(Options(names=names, bootstrap_key=key, **options), ready_file))
     except OSError as error:
         raise click.ClickException(f"cannot listen: {error}") from None
 
@@ -55,7 +74,10 @@ async def _serve(options: Options, ready_file: Path | None) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    server = Server(options)
+    try:
+        server = Server(options)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None
     try:
         await server.start()
         Console().print(_panel(server))
@@ -76,6 +98,9 @@ def _write_whole(path: Path, text: str) -> None:
 def _panel(server: Server) -> Panel:
     found = server.ready()
     rows = {"API": found["api"], "storage": found["storage"]}
+    for name in ("bootstrap", "mutual"):
+        if name in found:
+            rows[name] = found[name]
     rows["SNTP"] = f"{server.options.bind}:{found['sntp_port']}/udp"
     if not server.options.plain:
         for ca in dict.fromkeys((server.ca, server.storage_ca)):

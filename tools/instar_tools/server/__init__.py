@@ -7,6 +7,9 @@
     authreq.py      Mender's auth requests: keys, signatures, the tokens given out
     mender.py       Mender's device API
     management.py   the management API that Mender has, and /api/dev/ that only this one has
+    magistrala.py   Magistrala's Bootstrap service, the device's side; beside it its versions
+                    (_families), the operator's side (_manage, _fields), the crypto key (_keys),
+                    publishing over HTTP (_messages) and their SQLite (_state)
     storage.py      the Artifacts' own host: pre-signed URLs, Range
     answers.py      errors as Mender's services word them
     recorder.py     every request, for tests to assert on

@@ -24,6 +24,9 @@ class Refusal(Exception):
         super().__init__(error)
         self.status, self.error = status, error
 
+    def answer(self) -> web.Response:
+        return error(self.status, self.error)
+
 
 def error(status: int, text: str, content_type: str = JSON_TYPE) -> web.Response:
     """An error with a request id of its own, in the header too."""
@@ -53,9 +56,10 @@ def empty(status: int) -> web.Response:
 
 
 def go_json(value: Any) -> bytes:
-    """JSON as Go's encoder writes it: compact; ``<``, ``>`` and ``&`` as \\u003c and so on."""
+    """JSON as Go's encoder writes it: compact; ``<``, ``>``, ``&`` and the two line separators
+    of Unicode as \\u003c and so on."""
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-    for char in "<>&":
+    for char in "<>&\u2028\u2029":
         text = text.replace(char, f"\\u{ord(char):04x}")
     return text.encode(errors="replace")
 

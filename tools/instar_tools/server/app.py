@@ -5,7 +5,9 @@
     ...
     await server.stop()
 
-Two TLS ports, the API and the object store, each with a certificate of its own CA; SNTP on UDP.
+Two TLS ports, the API and the object store, each with a certificate of its own CA; the Bootstrap
+service and the message endpoint on a plain port too, for boards that cannot do TLS yet; the
+device's side of everything once more, for boards that bring a certificate; SNTP on UDP.
 A request is recorded, may meet a fault, and only then reaches a protocol. Management calls are
 neither recorded nor disturbed.
 """
@@ -23,7 +25,21 @@ from typing import Any
 
 from aiohttp import web
 
-from . import answers, authreq, faults, management, mender, recorder, sntp
+from . import (
+    answers,
+    authreq,
+    faults,
+    magistrala,
+    magistrala_keys,
+    magistrala_manage,
+    magistrala_messages,
+    magistrala_state,
+    management,
+    mender,
+    recorder,
+    sntp,
+)
+from .magistrala_families import SERVED, not_found
 from .pki import LOCAL_NAMES, Authority, write_secret
 from .releases import Artifacts
 from .rollouts import Rollouts
@@ -48,6 +64,9 @@ class Options:
     single_ca: the object store's certificate is from the API's CA instead of a second one.
     validity: first and last moment of the server certificates, for tests.
     token_lifetime: seconds. sntp_offset: seconds that the time server is ahead.
+    mutual_port: where a certificate of the API's CA is demanded; None: nowhere.
+    bootstrap_profile: the version of the Bootstrap service, see `magistrala_families.SERVED`.
+    bootstrap_key: its crypto key as configured; None: upstream's default.
     """
 
     data: Path
@@ -56,6 +75,10 @@ class Options:
     port: int = 0
     storage_port: int = 0
     sntp_port: int = 0
+    bootstrap_port: int = 0
+    mutual_port: int | None = None
+    bootstrap_profile: str = "clients"
+    bootstrap_key: str | None = None
     storage_host: str | None = None
     plain: bool = False
     accept_all: bool = False
@@ -70,7 +93,15 @@ class Server:
     """The shared state and its listeners. Make it in the thread that will run it."""
 
     def __init__(self, options: Options) -> None:
+        """
+        Raises:
+            ValueError: an option does not fit the others; the message says which.
+        """
+        _check(options)
         self.options = options
+        self.bootstrap_key = magistrala_keys.crypto_key(
+            options.bootstrap_key, options.bootstrap_profile
+        )
         folder = options.data
         folder.mkdir(parents=True, exist_ok=True)
         self.ca = Authority(folder)
@@ -87,9 +118,11 @@ class Server:
         self.artifacts = Artifacts(self.db, folder / "artifacts")
         self.rollouts = Rollouts(self.db, self.artifacts)
         self.storage = Storage(folder, self.artifacts, options.storage_host)
+        self.configs = magistrala_state.Configs(self.db)
+        self.messages = magistrala_state.Messages(self.db)
         self.recorder, self.faults = recorder.Recorder(), faults.Faults()
         self._runners: list[web.AppRunner] = []
-        self.port = self.sntp_port = 0
+        self.port = self.bootstrap_port = self.mutual_port = self.sntp_port = 0
 
     async def start(self) -> None:
         """Listen on all ports.
@@ -98,31 +131,46 @@ class Server:
             OSError: a port is taken.
         """
         options = self.options
-        api = [*mender.routes(self), *management.routes(self)]
-        self.port = await self._listen("api", api, self.ca, options.port)
+        bootstrap = [*magistrala.routes(self), *magistrala_messages.routes(self)]
+        managed = magistrala_manage.routes(self)
+        devices = [*mender.routes(self), *bootstrap]
+        api, storage = [*devices, *management.routes(self), *managed], self.storage.routes()
+        self.port = await self._listen("api", api, options.port, self._tls(self.ca))
         self.storage.scheme = "http" if options.plain else "https"
         self.storage.port = await self._listen(
-            "storage", self.storage.routes(), self.storage_ca, options.storage_port
+            "storage", storage, options.storage_port, self._tls(self.storage_ca)
         )
+        self.bootstrap_port = await self._listen(
+            "bootstrap", [*bootstrap, *managed], options.bootstrap_port, None
+        )
+        if options.mutual_port is not None:
+            context = self._mutual_tls()
+            self.mutual_port = await self._listen("mutual", devices, options.mutual_port, context)
         self._sntp, self.sntp_port = await sntp.serve(
             options.bind, options.sntp_port, options.sntp_offset
         )
 
     async def _listen(
-        self, host: str, routes: list[web.RouteDef], ca: Authority, port: int
+        self, host: str, routes: list[web.RouteDef], port: int, context: ssl.SSLContext | None
     ) -> int:
         app = web.Application(client_max_size=BODY_LIMIT, middlewares=[_around(self, host)])
         app.add_routes(routes)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN)
         await runner.setup()
         self._runners.append(runner)
-        await web.TCPSite(runner, self.options.bind, port, ssl_context=self._tls(ca)).start()
+        await web.TCPSite(runner, self.options.bind, port, ssl_context=context).start()
         return runner.addresses[0][1]
 
     def _tls(self, ca: Authority) -> ssl.SSLContext | None:
         if self.options.plain:
             return None
         return ca.server_context(self.options.names, self.options.validity)
+
+    def _mutual_tls(self) -> ssl.SSLContext:
+        context = self.ca.server_context(self.options.names, self.options.validity)
+        context.load_verify_locations(self.ca.pem)
+        context.verify_mode = ssl.CERT_REQUIRED
+        return context
 
     async def stop(self) -> None:
         """Close every connection and the state."""
@@ -136,14 +184,27 @@ class Server:
         """Where it listens and what a client needs: what --ready-file holds."""
         scheme, bind = self.storage.scheme, self.options.bind
         host = "localhost" if bind in _LOCAL else bind
+        mutual = {"mutual": f"https://{host}:{self.mutual_port}"} if self.mutual_port else {}
         return {
             "api": f"{scheme}://{host}:{self.port}",
+            "bootstrap": f"http://{host}:{self.bootstrap_port}",
+            **mutual,
             "storage": f"{scheme}://{self.options.storage_host or host}:{self.storage.port}",
             "sntp_port": self.sntp_port,
             "ca": str(self.ca.pem),
             "storage_ca": str(self.storage_ca.pem),
             "management_token_file": str(self.token_file),
         }
+
+
+def _check(options: Options) -> None:
+    if options.bootstrap_profile not in SERVED:
+        raise ValueError(
+            f"bootstrap profile: expected one of {', '.join(SERVED)},"
+            f" got {options.bootstrap_profile!r}"
+        )
+    if options.plain and options.mutual_port is not None:
+        raise ValueError("a port that demands certificates cannot be without TLS")
 
 
 def _around(server: Server, host: str) -> Middleware:
@@ -154,14 +215,16 @@ def _around(server: Server, host: str) -> Middleware:
         if host == "api" and request.path.startswith(management.PREFIXES):
             if not management.is_allowed(request, server.token):
                 return answers.error(401, "expected the management token")
-            return await _guarded(request, handler)
+            return await _guarded(request, handler, host)
+        if host != "storage" and magistrala_manage.is_managed(request.path):
+            return await _guarded(request, handler, host)
         entry = server.recorder.note(request, host)
         try:
             recorder.note_body(entry, await request.read())
         except web.HTTPRequestEntityTooLarge:
             answer = answers.error(413, f"request body too large: at most {BODY_LIMIT} bytes")
         else:
-            answer = await server.faults.apply(request, lambda r: _guarded(r, handler))
+            answer = await server.faults.apply(request, lambda r: _guarded(r, handler, host))
         if not faults.hung_up(request):
             entry["status"] = answer.status
         return answer
@@ -169,13 +232,17 @@ def _around(server: Server, host: str) -> Middleware:
     return around
 
 
-async def _guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """``handler``, with refusals and the router's errors worded as Mender's services do."""
+async def _guarded(request: web.Request, handler: Handler, host: str) -> web.StreamResponse:
+    """``handler``, with refusals and the router's errors worded as the services do."""
     try:
         return await handler(request)
     except answers.Refusal as refusal:
-        return answers.error(refusal.status, refusal.error)
+        return refusal.answer()
     except web.HTTPNotFound:
+        if host == "bootstrap":
+            return not_found()
         return answers.bare_error(404, "Resource not found")
     except web.HTTPMethodNotAllowed:
+        if host == "bootstrap":
+            return web.Response(status=405)
         return answers.bare_error(405, "Method not allowed")

@@ -14,8 +14,10 @@ import secrets
 import ssl
 import urllib.error
 import urllib.request
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from .management import ARTIFACTS, DEPLOYMENTS, DEV, DEVAUTH, INVENTORY
 
@@ -31,8 +33,12 @@ class ServerError(Exception):
 class Client:
     """Management calls. Each may raise `ServerError`, or OSError if nobody answers."""
 
-    def __init__(self, url: str, token: str, ca: Path | None) -> None:
-        """ca: the PEM of the CA to trust; None for a plain-HTTP server."""
+    def __init__(
+        self, url: str, token: str, ca: Path | None, bootstrap_profile: str = "clients"
+    ) -> None:
+        """ca: the PEM of the CA to trust; None for a plain-HTTP server. bootstrap_profile: that
+        of the server's Bootstrap service."""
+        self._profile = bootstrap_profile
         self.url, self._token = url.rstrip("/"), token
         self._context = ssl.create_default_context(cafile=ca) if ca else None
 
@@ -136,6 +142,94 @@ class Client:
         """The log that a device sent: timestamp, level, message of each entry."""
         return self.call("GET", f"{DEV}/deployments/{deployment}/devices/{device}/log")
 
+    # Magistrala
+
+    def add_channel(
+        self, channel: str, name: str = "", metadata: Any = None, domain: str = "lab"
+    ) -> None:
+        """Make a channel, or give it this name and metadata (an object)."""
+        body = {"id": channel, "name": name, "metadata": metadata}
+        self.call("POST", f"{self._domain(domain)}/channels", body)
+
+    def add_config(
+        self,
+        external_id: str,
+        external_key: str,
+        content: str = "",
+        channels: Iterable[str | dict[str, Any]] = (),
+        domain: str = "lab",
+        prefix: str = "clients",
+        **certs: str,
+    ) -> str:
+        """Make a configuration for a device's bootstrap. Returns the client's id.
+
+        channels: ids, or objects with id, name and metadata. None of them: the answer's
+        channels will be null. certs: client_cert, client_key, ca_cert. prefix and domain are of
+        no account where the service has none such (Mainflux).
+        """
+        ids = []
+        for channel in channels:
+            if isinstance(channel, dict):
+                named = {"name": channel.get("name", ""), "metadata": channel.get("metadata")}
+                self.add_channel(channel["id"], domain=domain, **named)
+                channel = channel["id"]
+            ids.append(channel)
+        where = self._configs(domain, prefix)
+        body = {"external_id": external_id, "external_key": external_key, "content": content}
+        # The service makes no configuration without a channel, but takes the last one away.
+        config = self._create(where, {**body, **certs, "channels": ids or ["none"]})
+        if not ids and self._profile != "profiles":
+            self.call("PUT", f"{where}/connections/{config}", {"channels": []})
+        return config
+
+    def _domain(self, domain: str) -> str:
+        return f"/{domain}" if domain and not self._profile.startswith("mainflux") else ""
+
+    def _configs(self, domain: str, prefix: str = "clients") -> str:
+        base = self._domain(domain)
+        return f"{base}/{prefix if base else 'things'}/configs"
+
+    def configs(self, domain: str = "lab") -> list[dict[str, Any]]:
+        """The domain's configurations (at most 100), without their certificates."""
+        return self.call("GET", f"{self._configs(domain)}?limit=100")["configs"]
+
+    def update_config(
+        self,
+        client_id: str,
+        name: str | None = None,
+        content: str | None = None,
+        domain: str = "lab",
+    ) -> None:
+        """Change name and content; what is None stays."""
+        where = f"{self._configs(domain)}/{client_id}"
+        known = self.call("GET", where)
+        given = {"name": name, "content": content}
+        body = {
+            field: known.get(field, "") if text is None else text for field, text in given.items()
+        }
+        self.call("PATCH" if self._profile == "profiles" else "PUT", where, body)
+
+    def connect(self, client_id: str, state: int = 1, domain: str = "lab") -> None:
+        """Connect the client to its channels (1), or disconnect it (0)."""
+        where = self._configs(domain)
+        if self._profile == "profiles":
+            verb = "enable" if state else "disable"
+            self.call("POST", f"{where}/{client_id}/{verb}")
+        else:
+            base = where.rpartition("/")[0]
+            self.call("PUT", f"{base}/state/{client_id}", {"state": state})
+
+    def messages(self, channel: str | None = None) -> list[dict[str, Any]]:
+        """What clients published: domain, channel, subtopic (its parts joined by dots),
+        publisher, content_type, body (text) of each, oldest first."""
+        query = f"?channel={quote(channel)}" if channel else ""
+        return self.call("GET", f"{DEV}/messages{query}")
+
+    def issue_certificate(self, name: str) -> tuple[str, str]:
+        """A new client certificate of the API's CA, and its key; both PEM."""
+        found = self.call("POST", f"{DEV}/certificates", {"name": name})
+        return found["cert"], found["key"]
+
     # Development
 
     def requests(self) -> list[dict[str, Any]]:
@@ -152,6 +246,7 @@ class Client:
 
 def _reason(error: urllib.error.HTTPError) -> str:
     try:
-        return json.loads(error.read())["error"]
-    except (ValueError, KeyError, TypeError):
+        found = json.loads(error.read())
+        return found.get("error") or found["message"]
+    except (ValueError, KeyError, TypeError, AttributeError):
         return f"HTTP status {error.code}"

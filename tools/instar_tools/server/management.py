@@ -1,7 +1,8 @@
 """The management side, for whoever holds the management token.
 
 Devices, releases and deployments at the paths of Mender's own management API, as far as this
-server has them; /api/dev/ is this server's own: the request log, faults, statuses as they came.
+server has them; /api/dev/ is this server's own: the request log, faults, statuses as they came,
+published messages, client certificates.
 """
 # SPDX-License-Identifier: MIT
 
@@ -28,6 +29,7 @@ INVENTORY = "/api/management/v1/inventory/devices"
 ARTIFACTS = "/api/management/v1/deployments/artifacts"
 DEPLOYMENTS = "/api/management/v1/deployments/deployments"
 DEV = "/api/dev"
+MAX_NAME = 64  # of a certificate's subject
 PREFIXES = ("/api/management/", DEV + "/")
 
 
@@ -56,6 +58,8 @@ def routes(server: Server) -> list[web.RouteDef]:
         web.delete(DEV + "/requests", api.forget_requests),
         web.get(DEV + "/faults", api.faults),
         web.put(DEV + "/faults", api.set_faults),
+        web.get(DEV + "/messages", api.messages),
+        web.post(DEV + "/certificates", api.issue_certificate),
     ]
 
 
@@ -248,3 +252,13 @@ class Management:
         except (TypeError, ValueError) as error:
             raise Refusal(400, str(error)) from None
         return empty(204)
+
+    async def messages(self, request: web.Request) -> web.Response:
+        return answer_json(self.server.messages.list(request.query.get("channel")))
+
+    async def issue_certificate(self, request: web.Request) -> web.Response:
+        name = (await _object(request)).get("name")
+        if not isinstance(name, str) or not 1 <= len(name) <= MAX_NAME:
+            raise Refusal(400, f"expected name, a string of 1 to {MAX_NAME} characters")
+        certificate, key = self.server.ca.client_certificate(name)
+        return answer_json({"cert": certificate.decode(), "key": key.decode()})

@@ -82,26 +82,41 @@ class Authority:
         validity: its first and last moment; a year from yesterday if not said. Tests of expired
         certificates say so.
         """
-        now = dt.datetime.now(dt.timezone.utc)
-        start, end = validity or (now - _DAY, now + 365 * _DAY)
-        key = ec.generate_private_key(ec.SECP256R1())
-        issuer, subject = self.certificate.subject, _name(names[0])
-        signer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
-        certificate = (
-            _builder(subject, issuer, key.public_key(), start, end)
-            .add_extension(x509.SubjectAlternativeName([_general(n) for n in names]), False)
-            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False)
-            .add_extension(signer, False)
-            .sign(self._key, hashes.SHA256())
-        )
+        alternatives = x509.SubjectAlternativeName([_general(name) for name in names])
+        use = ExtendedKeyUsageOID.SERVER_AUTH
+        chain, key = self._issue(names[0], use, validity, alternatives)
         path = self.folder / f"{self.name}-server.pem"
-        chain = certificate.public_bytes(serialization.Encoding.PEM)
-        write_secret(path, private_pem(key) + chain)
+        write_secret(path, key + chain)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.load_cert_chain(path)
         return context
+
+    def client_certificate(self, name: str) -> tuple[bytes, bytes]:
+        """A new certificate for a client called ``name``, and its key; both PEM."""
+        return self._issue(name, ExtendedKeyUsageOID.CLIENT_AUTH)
+
+    def _issue(
+        self,
+        name: str,
+        use: x509.ObjectIdentifier,
+        validity: tuple[dt.datetime, dt.datetime] | None = None,
+        *more: x509.ExtensionType,
+    ) -> tuple[bytes, bytes]:
+        now = dt.datetime.now(dt.timezone.utc)
+        start, end = validity or (now - _DAY, now + 365 * _DAY)
+        key = ec.generate_private_key(ec.SECP256R1())
+        signer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        builder = (
+            _builder(_name(name), self.certificate.subject, key.public_key(), start, end)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([use]), False)
+            .add_extension(signer, False)
+        )
+        for extension in more:
+            builder = builder.add_extension(extension, False)
+        certificate = builder.sign(self._key, hashes.SHA256())
+        return certificate.public_bytes(serialization.Encoding.PEM), private_pem(key)
 
 
 def _name(common: str) -> x509.Name:

@@ -14,6 +14,7 @@ from aiohttp import web
 
 KEPT = 5000
 BODY_LIMIT = 256 << 10
+_SCHEMES = ("Bearer", "Basic", "Client", "Thing")
 
 
 class Recorder:
@@ -23,7 +24,8 @@ class Recorder:
         self.entries: deque[dict[str, Any]] = deque(maxlen=KEPT)
 
     def note(self, request: web.Request, host: str) -> dict[str, Any]:
-        """Record ``request``, arrived at ``host`` ("api" or "storage"); completed by the caller.
+        """Record ``request``, arrived at ``host``: the listener ("api", "storage",
+        "bootstrap" or "mutual"). Completed by the caller.
 
         Keys: at (Unix time), host, peer (the client's port: equal on a kept-alive connection),
         method, path, query (as sent), headers (pairs), body (text), status (None: no answer).
@@ -53,5 +55,5 @@ def note_body(entry: dict[str, Any], body: bytes) -> None:
 def _mask(name: str, text: str) -> str:
     if name.lower() != "authorization":
         return text
-    scheme, _, secret = text.partition(" ")
-    return f"{scheme} ***" if secret else "***"
+    scheme = text.partition(" ")[0]
+    return f"{scheme} ***" if scheme in _SCHEMES else "***"  # else it is a part of a bare key

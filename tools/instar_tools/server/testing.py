@@ -25,9 +25,14 @@ from .client import Client
 
 
 class DevServer(Client):
-    """See the module. ``options``: the fields of `app.Options` but ``data``."""
+    """See the module. ``options``: the fields of `app.Options` but ``data``.
+
+    ``mutual_port`` is any that is free, if not said.
+    """
 
     def __init__(self, data: Path, **options: Any) -> None:
+        if not options.get("plain"):
+            options.setdefault("mutual_port", 0)
         self.options = Options(data=Path(data), **options)
 
     def __enter__(self) -> DevServer:
@@ -52,11 +57,13 @@ class DevServer(Client):
             self._thread.join()
             raise self._failure
         server, found = self.server, self.server.ready()
-        super().__init__(found["api"], server.token, None if self.options.plain else server.ca.pem)
+        ca = None if self.options.plain else server.ca.pem
+        super().__init__(found["api"], server.token, ca, self.options.bootstrap_profile)
         if self._context and (self.options.validity or "localhost" not in self.options.names):
             # A certificate that is wrong on purpose must not keep the test out.
             self._context.check_hostname, self._context.verify_mode = False, ssl.CERT_NONE
         self.storage_url, self.sntp_port = found["storage"], found["sntp_port"]
+        self.bootstrap_url, self.mutual_url = found["bootstrap"], found.get("mutual", "")
         self.ca_der = server.ca.der.read_bytes()
         self.storage_ca_der = server.storage_ca.der.read_bytes()
         self.ca_bundle = server.bundle
