@@ -1,0 +1,114 @@
+"""`instar provision --flash`: the settings come to a board's file system, all else stays there."""
+# SPDX-License-Identifier: MIT
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from click.testing import CliRunner
+from cryptography.hazmat.primitives.serialization import Encoding
+from lab import Lab
+from own_certificates import self_signed
+
+from instar_tools.board_kinds import KINDS
+from instar_tools.cli import main
+from instar_tools.flash_builder import write_flash
+
+KEY = "an-external-key-of-this-board"
+URL = "https://boot.example.org:9013"
+FILES = {"/boot.py": b"print(1)\n", "/data/notes.txt": b"mine" * 2000}
+# Where a board's file system begins in its flash.
+STARTS = {"ESP32_GENERIC": 0x310000, "RPI_PICO_W": (2048 - 848) << 10}
+
+
+class Bench:
+    """A flash file with some files in it, and the command for it."""
+
+    def __init__(self, folder, board):
+        self.lab = Lab(folder, None, board)
+        self.flash = self.lab.path
+        write_flash(self.flash, kind=KINDS[board], files=FILES, seed=1)
+        self.ca = folder / "ca.pem"
+        self.ca.write_bytes(self_signed("one")[0].public_bytes(Encoding.PEM))
+
+    def provision(self, *words, code=0, key=KEY):
+        words = ["provision", "--flash", self.flash, "--url", URL, "--ca", self.ca, *words]
+        env = {"INSTAR_EXTERNAL_KEY": key}
+        done = CliRunner().invoke(main, [str(word) for word in words], env=env)
+        assert done.exit_code == code, (done.output, done.exception)
+        assert key not in done.output
+        return done.output
+
+    def settings(self):
+        return json.loads(self.lab.read("/instar.json"))
+
+
+@pytest.fixture(params=list(KINDS))
+def bench(tmp_path, request):
+    return Bench(tmp_path, request.param)
+
+
+def test_only_the_settings_are_new(bench):
+    before = bench.flash.read_bytes()
+    output = bench.provision("--device-type", "lamp")
+    assert bench.settings() == {
+        "bootstrap_url": URL,
+        "bootstrap_profile": "clients",
+        "ca": ["/bootstrap-ca-1.der"],
+        "device_type": "lamp",
+        "external_key": KEY,
+    }
+    expected = self_signed("one")[0].public_bytes(Encoding.DER)
+    assert bench.lab.read("/bootstrap-ca-1.der") == expected
+    for path, data in FILES.items():
+        assert bench.lab.read(path) == data
+    # The rest of the chip, too: MAC address, name, partition table, slots.
+    after = bench.flash.read_bytes()
+    start = STARTS[bench.lab.kind.name]
+    assert len(after) == len(before) and after[:start] == before[:start]
+    assert f'"external_id": "{before[:6].hex(":")}"' in output
+    assert {path.name for path in bench.flash.parent.iterdir()} == {"board.flash", "ca.pem"}
+
+
+def test_what_is_refused_changes_no_byte(bench):
+    before = bench.flash.read_bytes()
+    assert "the board would refuse" in bench.provision("--set", "watchdog=1", code=1)
+    assert bench.flash.read_bytes() == before
+    bench.provision()
+    before = bench.flash.read_bytes()
+    output = bench.provision(code=1, key="another-key-than-before")
+    assert "/instar.json; --force replaces them" in output
+    assert bench.flash.read_bytes() == before
+
+
+def test_force_replaces_the_settings_alone(bench):
+    bench.provision("--external-id", "lamp-7")
+    output = bench.provision("--force", key="another-key-than-before")
+    assert bench.settings()["external_key"] == "another-key-than-before"
+    assert "external_id" not in bench.settings() and '"external_id": "lamp-7"' not in output
+    assert bench.lab.read("/data/notes.txt") == FILES["/data/notes.txt"]
+
+
+def test_files_that_are_on_the_board_count(tmp_path):
+    bench = Bench(tmp_path, "ESP32_GENERIC")
+    words = ["--set", 'artifact_verify_keys=["/data/notes.txt"]']
+    assert "the board would refuse" in bench.provision(*words, code=1)
+    words = ["--set", 'artifact_verify_keys=["/data/none.pem"]']
+    assert "/data/none.pem is missing" in bench.provision(*words, code=1)
+
+
+def test_a_file_that_is_no_boards(tmp_path):
+    bench = Bench(tmp_path, "ESP32_GENERIC")
+    bench.flash.write_bytes(b"hello")
+    assert "expected the flash of one of ESP32_GENERIC" in bench.provision(code=1)
+    assert bench.flash.read_bytes() == b"hello"
+
+
+def test_a_file_system_that_does_not_mount(tmp_path):
+    bench = Bench(tmp_path, "ESP32_GENERIC")
+    damaged = bytearray(bench.flash.read_bytes())
+    damaged[STARTS["ESP32_GENERIC"] :] = bytes(1 << 16)
+    bench.flash.write_bytes(damaged)
+    assert "could not be made" in bench.provision(code=3)
+    assert bench.flash.read_bytes() == damaged

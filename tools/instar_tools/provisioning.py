@@ -1,0 +1,112 @@
+"""Puts the factory settings of a board into a folder, or into a simulated board's flash file.
+
+    secret = into_folder(Path("board-1"), factory.files(), force=False)
+    secret = into_flash(Path("board.flash"), factory.files(), force=False)
+
+Each gives the names of the settings that are secrets. The board's own code reads what was written
+first, under MicroPython; where it refuses, nothing is changed.
+"""
+# SPDX-License-Identifier: MIT
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import click
+
+from .board_code import answers, run, write_rom
+from .board_kinds import kind_of
+from .board_process import emulation
+from .factory import SETTINGS_PATH
+from .key_cmd import write_file
+
+_HEAP = 16 << 20  # bytes: here the settings are what is looked at, not the memory
+_LARGEST_KEPT = 1 << 16  # bytes of a file that the settings speak of; the board takes less
+# The settings that are paths of files.
+_PATHS = ("client_cert", "client_key")
+_LISTS_OF_PATHS = ("artifact_verify_keys",)
+
+
+class Refused(click.ClickException):
+    """The board would not start with this, or there is something already."""
+
+
+def into_folder(folder: Path, files: Mapping[str, bytes], force: bool) -> list[str]:
+    """Files as they are to lie at the board's root; those with keys for their owner only.
+
+    Raises:
+        Refused, NotChecked, OSError: nothing was written; OSError: perhaps a part.
+    """
+    places = {path: folder / path.lstrip("/") for path in files}
+    _refuse_present([place for place in places.values() if place.exists()], force)
+    with tempfile.TemporaryDirectory() as scratch:
+        flash = Path(scratch, "flash")
+        flash.write_bytes(b"")
+        kept = {path: data.hex() for path, data in _beside(folder, files)}
+        secret = _checked(flash, files, emulation="", kept=kept)
+    folder.mkdir(parents=True, exist_ok=True)
+    for path, place in places.items():
+        write_file(place, files[path], 0o600 if path == SETTINGS_PATH else 0o644, True)
+    return secret
+
+
+def _beside(folder: Path, files: Mapping[str, bytes]) -> Iterator[tuple[str, bytes]]:
+    """What the settings speak of that is in the folder already, by its path on the board."""
+    for path in _spoken_of(json.loads(files[SETTINGS_PATH])):
+        place = folder / path.lstrip("/")
+        if path not in files and place.is_file() and place.stat().st_size <= _LARGEST_KEPT:
+            yield path, place.read_bytes()
+
+
+def _spoken_of(settings: Mapping) -> Iterator[str]:
+    lists = [settings.get(name) for name in _LISTS_OF_PATHS]
+    found = [settings.get(name) for name in _PATHS]
+    found += [path for paths in lists if isinstance(paths, list) for path in paths]
+    for path in found:
+        # In the folder's root: the board that looks at them has no other folder yet.
+        if isinstance(path, str) and path.count("/") == 1 and path.startswith("/"):
+            yield path
+
+
+def into_flash(flash: Path, files: Mapping[str, bytes], force: bool) -> list[str]:
+    """The files beside what is on the board's file system. The flash file changes as a whole.
+
+    Raises:
+        click.ClickException: the flash file is no board's.
+        Refused, NotChecked, OSError: nothing was written.
+    """
+    flash = flash.resolve()
+    kind_of(flash)
+    with tempfile.TemporaryDirectory(dir=flash.parent, prefix=f".{flash.name}.") as scratch:
+        copy = Path(scratch, "flash")
+        shutil.copy(flash, copy)
+        secret = _checked(copy, files, emulation=str(emulation()), replace=force)
+        os.replace(copy, flash)
+    return secret
+
+
+def _checked(flash: Path, files: Mapping[str, bytes], replace: bool = True, **more) -> list[str]:
+    with tempfile.TemporaryDirectory() as scratch:
+        options = {
+            "rom": str(write_rom(Path(scratch, "rom"))),
+            "flash": str(flash),
+            "files": {path: data.hex() for path, data in files.items()},
+            "replace": replace,
+            **more,
+        }
+        (found,) = answers(run("provision.py", options, heap=_HEAP))
+    _refuse_present(found.get("there", []), False)
+    if found["problem"]:
+        raise Refused(f"the board would refuse this: {found['problem']}")
+    return found["secret"]
+
+
+def _refuse_present(paths: list, force: bool) -> None:
+    if paths and not force:
+        names = ", ".join(map(str, paths))
+        raise Refused(f"there already: {names}; --force replaces them")
