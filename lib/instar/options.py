@@ -12,10 +12,13 @@ from .errors import Rejected
 _MAX_TEXT = const(1024)
 _DAY = const(86400)
 _YEAR = const(31536000)
+_EXPECTED_URL = "an http(s) URL without user name or query"
 
 
 def _text(value):
-    return isinstance(value, str) and len(value) <= _MAX_TEXT and "\n" not in value
+    # Control characters belong in no name, password or URL, and could end a line of HTTP.
+    good = isinstance(value, str) and len(value) <= _MAX_TEXT
+    return good and not any(ord(char) < 32 or ord(char) == 127 for char in value)
 
 
 def _flag(value):
@@ -41,7 +44,28 @@ def _folder(path):
 
 
 def _url(value):
-    return _text(value) and (not value or value.startswith(("https://", "http://")))
+    # A base: paths are added to it, so it has no query. Otherwise what http's split_url() takes.
+    if value == "":
+        return True
+    if not _text(value) or any(not 32 < ord(char) < 127 or char in "?#" for char in value):
+        return False
+    scheme, _, rest = value.partition("://")
+    return scheme in ("https", "http") and _authority(rest.partition("/")[0])
+
+
+def _authority(text):
+    if text.startswith("["):
+        host, end, port = text[1:].partition("]")
+        good = end and ":" in host and not host.strip("0123456789abcdefABCDEF:.")
+    else:
+        host = text.partition(":")[0]
+        port = text[len(host) :]
+        good = host and all(char.isalpha() or char.isdigit() or char in "-._" for char in host)
+    return good and (not port or _port(port))
+
+
+def _port(text):
+    return text[0] == ":" and text[1:].isdigit() and len(text) <= 6 and 0 < int(text[1:]) < 65536
 
 
 def _profile(value):
@@ -74,7 +98,7 @@ def _between(low, high):
 # name: (default, check, what is expected). Intervals are seconds; the defaults of Mender's are
 # those of the official client.
 _TABLE = {
-    "mender_url": ("", _url, "an http(s) URL"),
+    "mender_url": ("", _url, _EXPECTED_URL),
     "tenant_token": ("", _text, "a string"),
     "device_type": ("", _text, "a string"),
     "artifact_name": ("unknown", _text, "the name of the software that was flashed"),
@@ -101,7 +125,7 @@ _TABLE = {
     "ntp_port": (123, _between(1, 65535), "a port"),
     "wifi_ssid": ("", _text, "a string"),
     "wifi_password": ("", _text, "a string"),
-    "bootstrap_url": ("", _url, "an http(s) URL"),
+    "bootstrap_url": ("", _url, _EXPECTED_URL),
     "bootstrap_profile": ("clients", _profile, "clients, things or mainflux"),
     "bootstrap_plain_http": (False, _flag, "true or false"),
     "external_id": ("", _text, "a string (default: the board's MAC address)"),
@@ -111,7 +135,7 @@ _TABLE = {
     "bootstrap_after_refusals": (10, _between(1, 10000), "1 to 10000"),
     "bootstrap_after_silence": (21600, _between(1, _YEAR), "1 to 31536000 seconds"),
     "configuration_timeout": (1800, _between(1, _DAY), "1 to 86400 seconds"),
-    "magistrala_url": ("", _url, "an http(s) URL"),
+    "magistrala_url": ("", _url, _EXPECTED_URL),
     "magistrala_domain": ("", _segment, "a domain's id, or empty where there are none"),
     "magistrala_id": ("", _text, "a string"),
     "magistrala_secret": ("", _text, "a string"),
@@ -126,6 +150,19 @@ _PLAIN = {
     "magistrala_url": "allow_plain_http",
     "bootstrap_url": "bootstrap_plain_http",
 }
+# What the factory's file alone decides: who the board is, whom it asks, and how safely.
+_FACTORY_ONLY = (
+    "allow_plain_http",
+    "bootstrap_plain_http",
+    "bootstrap_profile",
+    "bootstrap_url",
+    "crypto_key",
+    "external_id",
+    "external_key",
+    "identity",
+)
+# In that file the paths of certificates and keys: a configuration has these apart, as DER.
+_PATHS = ("artifact_verify_keys", "ca", "client_cert", "client_key")
 
 
 def checked(given):
@@ -133,16 +170,33 @@ def checked(given):
     for name in given:
         _check(name, given[name])
     values = {name: given.get(name, _TABLE[name][0]) for name in _TABLE}
-    for name in _PLAIN:
-        if values[name].startswith("http://") and not values[_PLAIN[name]]:
-            raise Rejected(f"{name} is plain http: expected https, or {_PLAIN[name]} true")
+    for name, allowed in _PLAIN.items():
+        if values[name].startswith("http://") and not values[allowed]:
+            raise Rejected(f"{name} is plain http: expected https, or {allowed} true")
     return values
+
+
+def overlaid(factory, values):
+    """All settings: a configuration's `values` over those of the factory's file, and the defaults.
+
+    Raises Rejected as checked() does, and for what a configuration may not decide.
+    """
+    for name in values:
+        if name in _FACTORY_ONLY or name in _PATHS:
+            raise Rejected(f"settings: {name}: expected only in the factory's file")
+    if factory.get("downgrade_key", "") != "" and "downgrade_key" in values:
+        raise Rejected("settings: downgrade_key: expected as set at the factory, got another")
+    merged = dict(factory)
+    merged.update(values)
+    return checked(merged)
 
 
 def _check(name, value):
     if name not in _TABLE:
-        raise Rejected(f"settings: unknown name {name!r}; known: {sorted(_TABLE)}")
+        raise Rejected(f"settings: unknown name {repr(name)[:40]}; known: {sorted(_TABLE)}")
     _, good, expected = _TABLE[name]
     if not good(value):
-        came = "another value" if name in _SECRET else repr(value)[:80]
+        # A URL with an @ may hold a password.
+        hidden = name in _SECRET or (good is _url and "@" in str(value))
+        came = "another value" if hidden else repr(value)[:80]
         raise Rejected(f"settings: {name}: expected {expected}, got {came}")
