@@ -16,7 +16,8 @@ ALLOWED = {
     "agent": {"update", "servers", "settings", "clock", "turns", "bootstrap", "publisher"},
     "bootstrap": {"servers", "configuration"},
     "publisher": {"servers", "outbox", "senml"},
-    "configuration": {"store", "options", "certificates"},
+    "configuration": {"options", "content"},
+    "content": {"options", "certificates"},
     "certificates": {"crypto"},
     "update": {
         "servers",
@@ -35,12 +36,12 @@ ALLOWED = {
     "proof": {"courier"},
     "journal": {"store"},
     "provides": {"store"},
-    "servers": {"http", "crypto", "store", "outbox"},
+    "servers": {"http", "crypto", "store", "outbox", "senml"},
     "artifact": {"crypto"},
     "settings": {"store", "options", "configuration"},
     "clock": {"sntp"},
     "boot": {"store"},
-    "outbox": {"store"},
+    "outbox": {"entries", "store"},
     "installers": {"artifact", "boot", "store"},
 }
 # Anybody may import these: they know nothing of the others.
