@@ -34,7 +34,7 @@ def encrypt(key, iv, data):
 
 
 def decrypt(key, iv, data):
-    """Decrypt `data` (bytearray or memoryview, any length) in place; the rest is as in encrypt()."""
+    """Decrypt `data` (bytearray or memoryview, any length) in place; else as encrypt()."""
     cipher = _cipher(key, iv)
     view = memoryview(data)
     # What masks a block is the block before it, encrypted: the ciphertext one block further on.
