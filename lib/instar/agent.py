@@ -42,7 +42,8 @@ class Agent:
         self.on_event = on_event
         self.health = None
         self.inventory = {}  # the application's own attributes
-        self.server = server or _mender(settings, board, self.beat)
+        self._client = None
+        self.server = server or self._mender()
         self.bootstrapper = _bootstrapper(self, settings)
         self.publisher = _publisher(self) if settings.store.names("out-") else None
         self.updater = Updater(self, self.server, installers)
@@ -135,6 +136,19 @@ class Agent:
         if self.bootstrapper:
             self.bootstrapper.failed(source, error)
 
+    def client(self):
+        """The HTTP client that all servers share. Raises Rejected for certificates that are none."""
+        if not self._client:
+            from .servers import connect
+
+            self._client = connect(self.settings, self.beat)
+        return self._client
+
+    async def disconnect(self):
+        """Close every connection; the next request makes another."""
+        if self._client:
+            await self._client.close()
+
     async def online(self):
         """Join the network and have a clock. Raises Transient if the network cannot be joined."""
         await self.board.connect()
@@ -153,6 +167,15 @@ class Agent:
         if not verdict:
             raise Transient("the application's health check does not pass")
 
+    def _mender(self):
+        settings = self.settings
+        if not settings.mender_url:
+            return None
+        from .servers.mender import Mender
+
+        identity = settings.identity or self.board.identity()
+        return Mender(settings, identity, self.client(), feed=self.beat)
+
     async def _watch(self):
         # The watchdog is fed only while the agent makes progress: a task that blocks the loop, or
         # an agent that waits for ever, ends in a reset.
@@ -160,14 +183,6 @@ class Agent:
             if time.ticks_diff(time.ticks_ms(), self._beat) < _STALL_MS:
                 self.board.feed()
             await asyncio.sleep_ms(_WATCH_MS)
-
-
-def _mender(settings, board, beat):
-    if not settings.mender_url:
-        return None
-    from .servers.mender import Mender
-
-    return Mender(settings, settings.identity or board.identity(), feed=beat)
 
 
 def _bootstrapper(host, settings):

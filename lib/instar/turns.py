@@ -4,7 +4,7 @@
 #   while True: await turns.turn()
 #
 # One thing at a time: what the application publishes is sent while the agent rests. The heap of a
-# small board has room for one TLS connection, so that of one server goes before another's comes.
+# small board has room for one TLS connection.
 # SPDX-License-Identifier: MIT
 
 import asyncio
@@ -86,13 +86,7 @@ class Turns:
             return
         publisher.tick()
         if publisher.due:
-            if self._agent.server:
-                await self._give_way(self._agent.server)
             await publisher.deliver()
-
-    async def _give_way(self, other):
-        if self._settings.max_connections == 1:
-            await other.close()
 
     async def _configure(self):
         """Have a configuration: a new one that does not work goes, one that is due is asked for.
@@ -104,9 +98,7 @@ class Turns:
             bootstrapper.drop()
         if bootstrapper.due:
             await self._agent.online()
-            for other in (self._agent.server, self._agent.publisher):
-                if other:
-                    await self._give_way(other)
+            await self._agent.disconnect()  # the Bootstrap service has a client of its own
             await bootstrapper.attempt()
         if not self._agent.server and not self._settings.configured:
             raise Transient("no configuration yet", bootstrapper.wait)
@@ -116,8 +108,6 @@ class Turns:
         await agent.online()
         if not agent.server:
             return await self._without_server()
-        if agent.publisher:
-            await self._give_way(agent.publisher)
         await agent.server.authorise()
         agent.emit("authorised")
         agent.worked("mender")
@@ -152,6 +142,8 @@ class Turns:
         if sent is not None and agent.clock.now() - sent < period:
             return
         attributes = {"instar_version": __version__}
+        attributes["configuration"] = self._settings.digest[:12] or None
+        attributes["configuration_problem"] = self._settings.problem
         for more in (agent.board.inventory(), agent.inventory, agent.updater.provides()):
             attributes.update(more)
         try:

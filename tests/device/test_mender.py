@@ -4,6 +4,7 @@ from scripted import CLOSE, Server, answer, raises
 
 from instar.crypto import keys
 from instar.errors import Aborted, Broken, Rejected, Transient, Unauthorised
+from instar.servers import connect
 from instar.servers.mender import Deployment, Mender
 from instar.servers.mender.shapes import Log, inventory, to_deployment
 
@@ -61,7 +62,11 @@ class Settings:
 
 
 def mender(server, identity=None, **settings):
-    return Mender(Settings(server.url + "/", **settings), identity or {"mac": "aa:bb"})
+    return make(Settings(server.url + "/", **settings), identity or {"mac": "aa:bb"})
+
+
+def make(settings, identity, feed=None):
+    return Mender(settings, identity, connect(settings, feed), feed=feed)
 
 
 def deployment(server, **options):
@@ -193,7 +198,7 @@ async def test_a_key_that_cannot_be_read_back_is_not_used():
 def test_an_identity_of_anything_but_strings_is_rejected():
     for identity in ({}, {"mac": 5}, {"mac": None}):
         try:
-            Mender(Settings(), identity)
+            make(Settings(), identity)
         except Rejected as error:
             assert "identity: expected" in str(error)
         else:
@@ -213,7 +218,7 @@ async def test_other_tasks_and_the_watchdog_go_on_while_a_key_is_made():
     async with Server([TOKEN]) as server:
         task = asyncio.create_task(other())
         settings = Settings(server.url, store=Store())
-        await Mender(settings, {"mac": "a"}, feed=lambda: fed.append(1)).authorise()
+        await make(settings, {"mac": "a"}, lambda: fed.append(1)).authorise()
         task.cancel()
     assert len(turns) > 3 and len(fed) > 3
 
@@ -647,7 +652,7 @@ async def test_statuses_are_sent_beside_a_download_and_a_new_one_ends_the_old():
 
 
 async def test_a_plain_url_needs_permission():
-    client = Mender(Settings("https://a", allow_plain_http=False), {"mac": "a"})
+    client = make(Settings("https://a", allow_plain_http=False), {"mac": "a"})
     wanted = Deployment(ID, "v2", "http://127.0.0.1:1/artifact")
     await raises(Rejected, "127.0.0.1: expected https", client.open(wanted, 0))
 

@@ -1,1 +1,29 @@
-# One file per server protocol; each offers the interface that update.py names.
+# One module or package per server protocol. They share one HTTP client, and so its few connections.
+#
+#   client = connect(settings, feed=watchdog.feed)
+#   server = Mender(settings, identity, client, feed=watchdog.feed)
+# SPDX-License-Identifier: MIT
+
+from micropython import const
+
+from ..http import Client
+
+_MAX_ANSWER = const(16384)  # offers and tokens have some kilobytes
+
+
+def connect(settings, feed=None):
+    """The http.Client for every server of `settings`. Raises Rejected for certificates or a key
+    that are none."""
+    cert, key = settings.client_certificate()
+    client = Client(
+        ca=settings.ca_certificates(),
+        cert=cert,
+        key=key,
+        allow_plain=settings.allow_plain_http,
+        timeout=settings.http_timeout,
+        max_connections=settings.max_connections,
+        max_body=_MAX_ANSWER,
+        feed=feed,
+    )
+    client.prepare()
+    return client

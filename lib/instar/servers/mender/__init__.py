@@ -1,6 +1,6 @@
 # Mender's device API: authentication, inventory, deployments, download, log.
 #
-#   server = Mender(settings, {"mac": "24:0a:c4:..."}, feed=watchdog.feed)
+#   server = Mender(settings, {"mac": "24:0a:c4:..."}, client, feed=watchdog.feed)
 #   await server.authorise()                       # Unauthorised until somebody accepts the board
 #   deployment = await server.next_deployment({"artifact_name": "v1", "device_type": "esp32"})
 #   stream = await server.open(deployment, 0)
@@ -20,14 +20,12 @@ from micropython import const
 
 from ... import memory
 from ...errors import Broken, Rejected, Unauthorised
-from ...http import Client
 from ...http.download import open_range
 
 _API = "/api/devices/v%d/%s"
 _DEPLOYMENTS = "deployments/device/deployments/"
 _MAX_SUBSTATE = const(200)
 _MAX_LOG = const(32768)
-_MAX_ANSWER = const(16384)  # offers and tokens have some kilobytes
 
 
 class Deployment:
@@ -43,30 +41,20 @@ class Deployment:
 
 class Mender:
     """The server of `settings.mender_url`. identity: a dict of strings, the same for ever.
+    client: see servers/__init__.py.
 
     random: n -> n random bytes, for a new key. feed: called around everything that takes long.
     Every method raises Transient (also for answers that no Mender server gives: they may be a
     captive portal's), Unauthorised, or Rejected for what the server calls bad.
     """
 
-    def __init__(self, settings, identity, random=os.urandom, feed=None):
+    def __init__(self, settings, identity, client, random=os.urandom, feed=None):
         for name in identity:
             if not isinstance(identity[name], str):
                 raise Rejected("identity: expected strings, got another value of %s" % name)
         if not identity:
             raise Rejected("identity: expected at least one name and value, got none")
-        cert, key = settings.client_certificate()
-        self._client = Client(
-            ca=settings.ca_certificates(),
-            cert=cert,
-            key=key,
-            allow_plain=settings.allow_plain_http,
-            timeout=settings.http_timeout,
-            max_connections=settings.max_connections,
-            max_body=_MAX_ANSWER,
-            feed=feed,
-        )
-        self._client.prepare()
+        self._client = client
         self._settings = settings
         self._url = settings.mender_url.rstrip("/")
         self._identity = identity
