@@ -20,13 +20,16 @@ VECTORS = Path(__file__).parents[1] / "vectors"
 ARTIFACT = VECTORS / "app-1.0.mender"
 
 
-def call(server, method, path, headers=(), body="", *, url=None):
+def call(server, method, path, headers=(), body="", *, url=None, context=None):
     """One request on a connection of its own, nothing added: (status, headers, body)."""
     parts = urlsplit(url or server.url)
-    context = ssl.create_default_context(cafile=server.ca_bundle)
-    connection = http.client.HTTPSConnection(
-        parts.hostname, parts.port, timeout=20, context=context
-    )
+    if parts.scheme == "http":
+        connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=20)
+    else:
+        context = context or ssl.create_default_context(cafile=server.ca_bundle)
+        connection = http.client.HTTPSConnection(
+            parts.hostname, parts.port, timeout=20, context=context
+        )
     try:
         connection.request(method, path, body or None, dict(headers))
         answer = connection.getresponse()

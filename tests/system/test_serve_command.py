@@ -15,16 +15,17 @@ from calls import ARTIFACT, DEPLOYMENTS, Device, accepted
 from click.testing import CliRunner
 
 from instar_tools.cli import main
+from instar_tools.server import magistrala_keys
 from instar_tools.server.client import Client
 from instar_tools.server.testing import DevServer
 
 ANY_PORTS = ["--port", "0", "--storage-port", "0", "--sntp-port", "0", "--bootstrap-port", "0"]
 
 
-def start(data):
+def start(data, *more):
     ready = data / "ready.json"
     code = "from instar_tools.cli import main; main()"
-    words = ["serve", "--data", data, *ANY_PORTS, "--ready-file", ready]
+    words = ["serve", "--data", data, *ANY_PORTS, *more, "--ready-file", ready]
     pipe = subprocess.PIPE
     process = subprocess.Popen(
         [sys.executable, "-c", code, *words], stdout=pipe, stderr=pipe, text=True
@@ -143,3 +144,59 @@ def test_tables_are_for_people(server):
     where = ["--server", server.url, "--data", str(server.options.data)]
     result = CliRunner().invoke(main, ["device", "list", *where], env={"COLUMNS": "200"})
     assert '{"mac": "02:00:00:00:00:99"}' in result.output
+
+
+def test_it_shows_its_magistrala_ports(tmp_path):
+    process, ready = start(tmp_path, "--mutual-port", "0")
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=20)
+    assert ready["bootstrap"].startswith("http://localhost:")
+    assert ready["mutual"].startswith("https://localhost:")
+    assert ready["bootstrap"] in out
+    assert ready["mutual"] in out
+
+
+def test_without_the_port_for_certificates(tmp_path):
+    with DevServer(tmp_path, mutual_port=None) as server:
+        assert "mutual" not in server.server.ready()
+
+
+@pytest.mark.parametrize(
+    "variables, profile, key",
+    [
+        ({"MG": "a", "SMQ": "b", "MF": "c"}, "clients", "a"),
+        ({"SMQ": "b", "MF": "c"}, "profiles", "b"),
+        ({"MG": "a", "SMQ": "b", "MF": "c"}, "mainflux", "c"),
+        ({"MG": "a"}, "mainflux-0.12", None),
+        ({"MG": "", "MF": "c"}, "clients", None),
+    ],
+)
+def test_the_crypto_key_is_the_one_that_the_real_service_reads(variables, profile, key):
+    environment = {f"{name}_BOOTSTRAP_ENCRYPT_KEY": text for name, text in variables.items()}
+    assert magistrala_keys.from_environment(profile, environment) == key
+
+
+def test_a_default_key_has_another_length_in_mainflux():
+    default = "12345678910111213141516171819202"
+    assert magistrala_keys.crypto_key(None, "clients") == default.encode()
+    assert magistrala_keys.crypto_key(None, "mainflux") == bytes.fromhex(default)
+    assert magistrala_keys.crypto_key("any", "clients") == b"any"
+
+
+@pytest.mark.parametrize("key", ["v7aT0HGxJxt2gULzr3RHwf4WIf6DusPp", "00" * 15, ""])
+def test_mainflux_does_not_start_with_a_key_that_aes_refuses(tmp_path, monkeypatch, key):
+    with pytest.raises(ValueError, match="expected 32, 48 or 64 hexadecimal digits"):
+        magistrala_keys.crypto_key(key, "mainflux")
+    if key:
+        monkeypatch.setenv("MF_BOOTSTRAP_ENCRYPT_KEY", key)
+        words = ["serve", "--data", str(tmp_path), *ANY_PORTS, "--bootstrap-profile", "mainflux"]
+        result = CliRunner().invoke(main, words)
+        assert result.exit_code == 1
+        assert "expected 32, 48 or 64 hexadecimal digits" in result.output
+        assert key not in result.output
+
+
+def test_options_that_do_not_fit(tmp_path):
+    words = ["serve", "--data", str(tmp_path), *ANY_PORTS, "--plain", "--mutual-port", "0"]
+    result = CliRunner().invoke(main, words)
+    assert (result.exit_code, "without TLS" in result.output) == (1, True)

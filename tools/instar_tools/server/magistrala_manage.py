@@ -176,7 +176,7 @@ class Manage:
 
     async def state(self, request: web.Request) -> web.Response:
         state = (await read_object(request, self.family)).get("state")
-        if isinstance(state, bool) or state not in (0, 1):
+        if type(state) is not int or state not in (0, 1):
             raise Refused(self.family, "bad state")
         self.configs.change(self._config(request)["id"], active=state)
         return _done()
