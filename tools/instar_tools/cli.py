@@ -14,6 +14,7 @@ COMMANDS = {
     "key": ("key_cmd", "key", "Make a key pair (P-256 or RSA) as PEM."),
     "image": ("image_cmd", "image", "Build a firmware image for a simulated board."),
     "provision": ("provision_cmd", "provision", "Write the factory settings of a board."),
+    "bootstrap": ("bootstrap_cmd", "bootstrap", "Show what a board would take at its bootstrap."),
     "sim": ("sim_cmd", "sim", "Create and run simulated boards."),
     "serve": ("serve_cmd", "serve", "Run the development server."),
     "device": ("manage_cmd", "device", "List, accept and reject devices on a server."),
