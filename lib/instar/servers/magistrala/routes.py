@@ -43,8 +43,7 @@ class _Plain:
 
     def opened(self, body, response):
         if not _begins_object(body):
-            kind = printable(response.headers.get("content-type", "no type").encode())
-            raise Transient("answer: expected a JSON object, got another kind of text: " + kind)
+            raise Transient("answer: expected a JSON object, got other text: " + _kind(response))
         return body
 
 
@@ -76,8 +75,7 @@ class _Secure:
     def opened(self, body, response):
         # An IV is random: 16 printable characters come from somebody who knows nothing of it.
         if len(body) >= _BLOCK and all(32 <= c < 127 or c in b"\t\r\n" for c in body[:_BLOCK]):
-            kind = printable(response.headers.get("content-type", "no type").encode())
-            raise Transient("answer: expected encrypted bytes, got text: " + kind)
+            raise Transient("answer: expected encrypted bytes, got text: " + _kind(response))
         view = memoryview(body)
         if len(body) > _BLOCK:
             from ...crypto import cfb
@@ -87,6 +85,10 @@ class _Secure:
             text = "the answer does not decrypt: expected JSON, got %d bytes of something else"
             raise Unauthorised((text + "; check %s") % (len(body), self._taken))
         return view[_BLOCK:]
+
+
+def _kind(response):
+    return printable(response.headers.get("content-type", "no Content-Type").encode())
 
 
 def _begins_object(text):
