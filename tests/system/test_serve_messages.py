@@ -67,7 +67,7 @@ def test_credentials(server):
     assert publish(server, new, server.secret) == publish(server, old, server.secret) == 202
     thing = f"Thing {server.secret}"
     assert (publish(server, new, thing), publish(server, old, thing)) == (401, 202)
-    for given in ("Client wrong", "Basic ???", f"client {server.secret}"):
+    for given in ("Client wrong", "Basic ???", f"client {server.secret}", b"Client \xff"):
         assert publish(server, new, given) == publish(server, old, given) == 401
     assert publish(server, new, "") == publish(server, old, "") == 400
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from . import answers, management
-from .magistrala_families import JSON, PROFILES, SERVED, Family, Refused
+from .magistrala_families import JSON, SERVED, Family, Refused
 from .magistrala_fields import names_in, page, read_object, texts
 from .magistrala_state import CERTS
 from .state import new_id
@@ -111,7 +111,7 @@ class Manage:
 
     async def create(self, request: web.Request) -> web.Response:
         body = await read_object(request, self.family)
-        id_name = "id" if self.family is PROFILES else f"{self.family.prefix[:-1]}_id"
+        id_name = "id" if self.family.has_profiles else f"{self.family.prefix[:-1]}_id"
         wanted = (id_name, "external_id", "external_key", "name", "content", *CERTS)
         fields = texts(body, wanted, self.family)
         fields["id"] = fields.pop(id_name)

@@ -72,7 +72,8 @@ class Configs:
         return self.db.one("SELECT * FROM configs WHERE external_id = ?", external_id)
 
     def by_secret(self, secret: str) -> sqlite3.Row | None:
-        return self.db.one("SELECT * FROM configs WHERE secret = ?", secret)
+        text = secret.encode(errors="replace").decode()  # a header's bytes may be no text
+        return self.db.one("SELECT * FROM configs WHERE secret = ?", text)
 
     def list(self, domain: str) -> list[sqlite3.Row]:
         """The domain's configurations, oldest first."""
