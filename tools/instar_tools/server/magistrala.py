@@ -49,7 +49,8 @@ class Bootstrap:
         path = request.raw_path.partition("?")[0]
         if request.method != "GET":
             return web.Response(status=405)
-        if not self.family.routes_raw and len(path.split("/")) > 4 and path.endswith("/"):
+        # The older router redirects what ends in a slash, but for its route of an empty id.
+        if not self.family.routes_raw and path.endswith("/") and path.count("/") > 3:
             return web.Response(status=302, headers={"Location": path.rstrip("/")})
         place = self._place(path)
         if place is None:
