@@ -137,7 +137,7 @@ class Agent:
             self.bootstrapper.failed(source, error)
 
     def client(self):
-        """The HTTP client that all servers share. Raises Rejected for certificates that are none."""
+        """The HTTP client of all servers. Raises Rejected for certificates that are none."""
         if not self._client:
             from .servers import connect
 

@@ -5,8 +5,8 @@
 #   publisher.publish("temperature", 23.5, "Cel")     # queued, at once
 #   await publisher.deliver()                         # sends what waits; raises nothing
 #
-# host offers: settings, clock, emit(event, **info), online(), client(), and what bootstrap.py needs
-# to hear: worked(source), failed(source, error). Events: published (records), error (message).
+# host offers: settings, clock, emit(event, **info), online(), client(), and what bootstrap.py
+# needs to hear: worked(source), failed(source, error). Events: published (records), error.
 # A message arrives at least once: one whose answer was lost, or that a power cut met between its
 # sending and the flash, is sent again with the same time stamp.
 # SPDX-License-Identifier: MIT

@@ -1,4 +1,4 @@
-# One module or package per server protocol. They share one HTTP client, and so its few connections.
+# One module or package per server protocol. They share one HTTP client, and its few connections.
 #
 #   client = connect(settings, feed=watchdog.feed)
 #   server = Mender(settings, identity, client, feed=watchdog.feed)
