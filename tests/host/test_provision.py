@@ -170,6 +170,18 @@ def test_an_identity_with_a_mac_is_the_external_id(desk):
         (["--url", URL, "--set", "device_type=esp32"], "for a string, device_type='\"text\"'"),
         (["--url", URL, "--set", f'crypto_key="{CRYPTO}"'], "expected by --secure"),
         (["--url", URL, "--set", f'external_key="{KEY}"'], "expected by INSTAR_EXTERNAL_KEY"),
+        (
+            [
+                "--url",
+                "http://x",
+                "--plain-http",
+                "--device-type",
+                "a",
+                "--set",
+                'device_type="b"',
+            ],
+            "device_type is given twice",
+        ),
         (["--url", URL, "--profile", "other"], "'other' is not one of"),
         (["--url", URL, "--generate-key"], "--generate-key or INSTAR_EXTERNAL_KEY"),
     ],

@@ -4,9 +4,7 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
-import subprocess
 
 import pytest
 from click.testing import CliRunner
@@ -120,11 +118,7 @@ def test_all_that_an_answer_can_bring(desk):
         "accepted": True,
         "reason": None,
         "client_id": client,
-        "channels": [
-            {"id": "c1", "name": "measured", "type": "data"},
-            {"id": "c2"},
-            {"id": "c3"},
-        ],
+        "channels": [{"id": "c1", "name": "measured", "type": "data"}, {"id": "c2"}, {"id": "c3"}],
         "ca_certificates": [about],
         "client_certificate": about,
         "settings": {"tenant_token": "a-te… (31 characters)", "update_poll_interval": 60},
@@ -189,25 +183,6 @@ def test_keys_are_asked_for(desk):
     desk.env |= {"INSTAR_EXTERNAL_KEY": None, "INSTAR_CRYPTO_KEY": None}
     done = desk.run("--secure", "--json", answers=f"{KEY}\n{CRYPTO}\n")
     assert "External key" in done.stderr and json.loads(done.stdout)["accepted"]
-
-
-@pytest.mark.parametrize(
-    "served, profile", [("clients", "clients"), ("clients", "things"), ("mainflux", "mainflux")]
-)
-def test_the_curl_line_of_provision_registers_a_board(servers, tmp_path, program, served, profile):
-    program("curl")
-    desk = Desk(servers(served))
-    words = ["provision", "--folder", tmp_path, "--profile", profile, "--external-id", desk.id]
-    words += ["--url", desk.server.bootstrap_url, "--plain-http"]
-    output = CliRunner().invoke(main, [str(word) for word in words], env=desk.env).output
-    (line,) = [line for line in output.splitlines() if line.startswith("curl ")]
-    known = {"user_token": desk.server.server.token, "domain_id": "lab", "channel_id": "plain"}
-    for name, value in known.items():
-        line = line.replace(f"<{name}>", value)
-    env = {**os.environ, "INSTAR_EXTERNAL_KEY": KEY}
-    said = subprocess.check_output(["sh", "-c", line], env=env, text=True)
-    assert said.startswith("HTTP/1.1 201 ")
-    assert desk.json("--profile", profile)["channels"] == [{"id": "plain"}]
 
 
 def test_an_answer_near_the_limit_fits_a_small_board(desk):
@@ -299,11 +274,6 @@ def test_the_service_is_in_trouble(desk, fault):
     desk.server.faults({"match": "/bootstrap/", "times": None, **fault})
     done = desk.run(code=3)
     assert done.stdout == "" and "Error: no verdict: " in done.stderr
-
-
-def test_without_micropython(desk, monkeypatch):
-    monkeypatch.setenv("MICROPYTHON", "/nonexist")
-    assert "the check could not be made" in desk.run(code=3).stderr
 
 
 # Wrong usage

@@ -1,9 +1,14 @@
-"""`instar provision --flash`: the settings come to a board's file system, all else stays there."""
+"""`instar provision --flash`: the settings come to a board's file system, all else stays there.
+
+And the line that it prints registers the board at a service.
+"""
 # SPDX-License-Identifier: MIT
 
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 
 import pytest
 from click.testing import CliRunner
@@ -14,6 +19,7 @@ from own_certificates import self_signed
 from instar_tools.board_kinds import KINDS
 from instar_tools.cli import main
 from instar_tools.flash_builder import write_flash
+from instar_tools.server.testing import DevServer
 
 KEY = "an-external-key-of-this-board"
 URL = "https://boot.example.org:9013"
@@ -112,3 +118,22 @@ def test_a_file_system_that_does_not_mount(tmp_path):
     bench.flash.write_bytes(damaged)
     assert "could not be made" in bench.provision(code=3)
     assert bench.flash.read_bytes() == damaged
+
+
+@pytest.mark.parametrize(
+    "served, profile", [("clients", "clients"), ("clients", "things"), ("mainflux", "mainflux")]
+)
+def test_the_line_for_curl_registers_the_board(tmp_path, program, served, profile):
+    program("curl")
+    env = {"INSTAR_EXTERNAL_KEY": KEY}
+    with DevServer(tmp_path / "server", plain=True, bootstrap_profile=served) as server:
+        service = ["--profile", profile, "--url", server.bootstrap_url, "--plain-http"]
+        words = ["provision", "--folder", str(tmp_path / "board"), "--external-id", "lamp-7"]
+        output = CliRunner().invoke(main, [*words, *service], env=env).output
+        (line,) = [line for line in output.splitlines() if line.startswith("curl ")]
+        line = line.replace("<user_token>", server.server.token)
+        line = line.replace("<domain_id>", "lab").replace("<channel_id>", "c1")
+        said = subprocess.check_output(["sh", "-c", line], env={**os.environ, **env}, text=True)
+        assert said.startswith("HTTP/1.1 201 ")
+        done = CliRunner().invoke(main, ["bootstrap", "lamp-7", *service, "--json"], env=env)
+        assert json.loads(done.output)["channels"] == [{"id": "c1"}]

@@ -41,7 +41,9 @@ class NoVerdict(click.ClickException):
     exit_code = 3
 
     def __init__(self, message: str) -> None:
-        super().__init__(f"no verdict: {message}")
+        super().__init__(
+            f"no verdict: {message}\nIs the service up, and are --url and --ca right?"
+        )
 
 
 @dataclass(frozen=True)

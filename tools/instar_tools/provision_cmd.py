@@ -23,7 +23,7 @@ from . import factory, provisioning
 from .factory import EXTERNAL_KEY, FILE, SETTINGS_PATH, Factory, bootstrap_options
 from .masking import without_secrets
 
-_KEY_BYTES = 24  # of a key that is made here: as long as a UUID's text when written in base 64
+_KEY_BYTES = 24  # of a key that is made here: 32 characters that nobody has to quote
 _LARGEST_KEY = 8192  # bytes: as lib/instar/settings.py
 
 
@@ -78,8 +78,7 @@ def provision(
     if generate_key and EXTERNAL_KEY in os.environ:
         raise click.UsageError(f"expected --generate-key or {EXTERNAL_KEY}, one of them")
     made = Factory.of(url, profile, ca, plain_http, more)
-    given = {"external_id": external_id or None, "wifi_ssid": wifi_ssid, **plain}
-    made.settings |= {name: value for name, value in given.items() if value is not None}
+    _add(made, {"external_id": external_id or None, "wifi_ssid": wifi_ssid, **plain})
     _add_verify_keys(made, verify_key)
     key = secrets.token_urlsafe(_KEY_BYTES) if generate_key else factory.external_key()
     made.add_keys(key, factory.crypto_key() if secure else "")
@@ -89,21 +88,26 @@ def provision(
     _tell(folder or flash, made, hidden)
     if generate_key:
         click.echo(f"External key, shown this once: {key}\n")
-    if plain_http and not secure:
+    if url.lower().startswith("http://") and not secure:
         click.echo("Warning: without --secure the external key can be read on the way.", err=True)
     _next_step(made, _identity(made.settings, flash))
 
 
+def _add(made: Factory, given: dict) -> None:
+    for name, value in given.items():
+        if value is None:
+            continue
+        if name in made.settings:
+            raise click.UsageError(f"{name} is given twice: by its own option, and by --set")
+        made.settings[name] = value
+
+
 def _add_verify_keys(made: Factory, paths: tuple[Path, ...]) -> None:
-    if paths and "artifact_verify_keys" in made.settings:
-        raise click.UsageError("expected --verify-key or --set artifact_verify_keys, one of them")
-    for number, path in enumerate(paths):
+    names = [f"/verify-key-{number + 1}" for number in range(len(paths))]
+    for name, path in zip(names, paths, strict=True):
         with path.open("rb") as file:
-            made.beside[f"/verify-key-{number + 1}"] = file.read(_LARGEST_KEY + 1)
-    if paths:
-        made.settings["artifact_verify_keys"] = [
-            f"/verify-key-{number + 1}" for number in range(len(paths))
-        ]
+            made.beside[name] = file.read(_LARGEST_KEY + 1)
+    _add(made, {"artifact_verify_keys": names or None})
 
 
 def _write(

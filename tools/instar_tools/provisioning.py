@@ -5,6 +5,8 @@
 
 Each gives the names of the settings that are secrets. The board's own code reads what was written
 first, under MicroPython; where it refuses, nothing is changed.
+
+Limits: of the files that a folder has already, the check knows those at its root.
 """
 # SPDX-License-Identifier: MIT
 
@@ -26,7 +28,7 @@ from .factory import SETTINGS_PATH
 from .key_cmd import write_file
 
 _HEAP = 16 << 20  # bytes: here the settings are what is looked at, not the memory
-_LARGEST_KEPT = 1 << 16  # bytes of a file that the settings speak of; the board takes less
+_KEPT = 1 << 16  # bytes read of a file that the settings speak of; a board refuses less than that
 # The settings that are paths of files.
 _PATHS = ("client_cert", "client_key")
 _LISTS_OF_PATHS = ("artifact_verify_keys",)
@@ -59,8 +61,9 @@ def _beside(folder: Path, files: Mapping[str, bytes]) -> Iterator[tuple[str, byt
     """What the settings speak of that is in the folder already, by its path on the board."""
     for path in _spoken_of(json.loads(files[SETTINGS_PATH])):
         place = folder / path.lstrip("/")
-        if path not in files and place.is_file() and place.stat().st_size <= _LARGEST_KEPT:
-            yield path, place.read_bytes()
+        if path not in files and place.is_file():
+            with place.open("rb") as file:
+                yield path, file.read(_KEPT)
 
 
 def _spoken_of(settings: Mapping) -> Iterator[str]:
@@ -68,7 +71,6 @@ def _spoken_of(settings: Mapping) -> Iterator[str]:
     found = [settings.get(name) for name in _PATHS]
     found += [path for paths in lists if isinstance(paths, list) for path in paths]
     for path in found:
-        # In the folder's root: the board that looks at them has no other folder yet.
         if isinstance(path, str) and path.count("/") == 1 and path.startswith("/"):
             yield path
 
