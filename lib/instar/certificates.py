@@ -57,12 +57,12 @@ def artifact_keys(texts):
 def pair(cert, key):
     """(certificate, key) as DER, of two texts.
 
-    Rejected if one is missing or is not what it has to be, or if they do not belong together:
+    Rejected if one is empty or is not what it has to be, or if they do not belong together:
     mbedTLS does not look, and the server's refusal says nothing. That takes one public-key
     operation for P-256; other curves are not compared.
     """
-    if not cert or not key:
-        given, missing = ("cert", "key") if cert else ("key", "cert")
+    if cert == "" or key == "":
+        given, missing = ("key", "cert") if cert == "" else ("cert", "key")
         raise Rejected(f"configuration: client_{given}: expected a client_{missing} too, got none")
     cert = _ders("client_cert", cert, _CERTIFICATE)[0]
     key = _ders("client_key", key, _PRIVATE_KEYS)[0]

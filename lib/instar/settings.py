@@ -1,9 +1,11 @@
-# The settings of one board: a JSON file, checked value by value before anything uses it.
+# The settings of one board: the factory's JSON file, and over it what bootstrap brought. All of
+# it is checked, value by value, before anything uses it.
 #
 #   settings = Settings.load("/instar.json", store)
 #   settings.update_poll_interval           # seconds
 #
-# An unknown name or a wrong value is refused with what was expected and what came.
+# An unknown name or a wrong value in the file is refused with what was expected and what came; in
+# what bootstrap brought it is passed over (configuration.py), and `problem` says so.
 # SPDX-License-Identifier: MIT
 
 import json
@@ -18,26 +20,57 @@ _MAX_FILE = const(8192)
 
 
 class Settings:
-    """Every setting is an attribute; `store` is the board's Store."""
+    """Every setting is an attribute; `store` is the board's Store, `factory` the file's dict.
+
+    Of the configuration in use, if there is one: `configured` (bool), `on_trial` (bool), `digest`
+    (hex, else ""), `application` (dict: what is not for instar). `problem`: what is wrong with
+    what is stored (str), or None.
+    """
 
     def __init__(self, values, store=None):
-        """values: dict of settings. Raises Rejected naming the first that is wrong."""
+        """values: dict of settings, as from the factory: no configuration is looked for. Raises
+        Rejected naming the first that is wrong."""
         from .options import checked
 
         self.store = store
+        self.factory = values
+        self.configured = self.on_trial = False
+        self.digest = ""
+        self.application = {}
+        self.problem = None
+        self._kinds = ()
         self._values = checked(values)
         memory.forget("instar.options")
 
     @classmethod
     def load(cls, path, store=None):
-        """Read the file. Raises Rejected if it is missing, too large, no JSON, or wrong in it."""
+        """Read the file and, on a board that bootstraps, the configuration in the store.
+
+        Raises Rejected if the file is missing, too large, no JSON, or wrong in it.
+        """
         try:
             values = json.loads(_file(path))
         except ValueError:
             raise Rejected(f"settings: {path} is no JSON")
         if not isinstance(values, dict):
             raise Rejected(f"settings: {path} holds a {type(values).__name__}, expected an object")
-        return cls(values, store)
+        settings = cls(values, store)
+        if store and settings.bootstrap_url:
+            settings._configure()
+        return settings
+
+    def _configure(self):
+        from .configuration import load
+
+        found, self.on_trial, self.problem = load(self.store, self.factory)
+        if found:
+            self.configured = True
+            self.digest = found.digest
+            self.application = found.application
+            self._kinds = found.kinds
+            self._values = found.values
+        memory.forget("instar.configuration")
+        memory.forget("instar.options")
 
     def __getattr__(self, name):
         try:
@@ -46,18 +79,36 @@ class Settings:
             raise AttributeError(name)
 
     def ca_certificates(self):
-        """The CAs as a list of DER bytes."""
-        return [_der(path) for path in self.ca]
+        """The CAs as a list of DER bytes: the factory's, then the configuration's."""
+        return [_der(path) for path in self.ca] + self._blobs("ca")
 
     def verify_keys(self):
-        """The public keys for Artifacts as a list of bytes, PEM or DER; none: unsigned will do."""
-        return [_file(path) for path in self.artifact_verify_keys]
+        """The public keys for Artifacts as a list of bytes, PEM or DER; none: unsigned will do.
+
+        The configuration's only where the factory gave none.
+        """
+        if self.artifact_verify_keys:
+            return [_file(path) for path in self.artifact_verify_keys]
+        return self._blobs("artifact_keys")
 
     def client_certificate(self):
-        """(certificate, key) in DER for mutual TLS, or (None, None)."""
+        """(certificate, key) in DER for mutual TLS, or (None, None). The configuration's first."""
+        if found := self._blobs("client"):
+            return tuple(found)
         if not self.client_cert:
             return None, None
         return _der(self.client_cert), _der(self.client_key)
+
+    def _blobs(self, kind):
+        # Read when asked for: they are kilobytes, and a TLS context has them once it is made.
+        if kind not in self._kinds:
+            return []
+        from .configuration import blobs
+
+        try:
+            return blobs(self.store, self.digest, kind)
+        finally:
+            memory.forget("instar.configuration")
 
 
 def _file(path):

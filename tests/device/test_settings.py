@@ -36,7 +36,10 @@ def test_wrong_values_name_what_was_expected_and_what_came():
         ({"watchdog": True}, "got True"),
         ({"update_poll_interval": 0}, "expected 1 to 31536000 seconds, got 0"),
         ({"update_poll_interval": 2.5}, "got 2.5"),
-        ({"mender_url": "ftp://x"}, "expected an http(s) URL, got 'ftp://x'"),
+        (
+            {"mender_url": "ftp://x"},
+            "URL without user name or query, got 'ftp://x'",
+        ),
         ({"ca": "/ca.der"}, "expected a list of paths"),
         ({"artifact_verify_keys": "/k.pem"}, "expected a list of paths of public keys"),
         ({"file_roots": ["data"]}, "expected a list of absolute folders"),
@@ -53,8 +56,88 @@ def test_wrong_values_name_what_was_expected_and_what_came():
 
 
 def test_a_secret_is_not_in_the_message():
-    text = refusal({"tenant_token": ["hunter2"]})
-    assert "tenant_token" in text and "hunter2" not in text
+    for name in (
+        "tenant_token",
+        "wifi_password",
+        "external_key",
+        "crypto_key",
+        "magistrala_secret",
+    ):
+        for value in (["hunter2"], "hunter2\n", {"a": "hunter2"}):
+            text = refusal({name: value})
+            assert name in text and "hunter2" not in text
+    for url in ("https://me:hunter2@m.example", ["https://me:hunter2@m.example"]):
+        assert "hunter2" not in refusal({"mender_url": url})
+
+
+def test_urls_name_a_host_and_nothing_that_paths_could_not_follow():
+    good = (
+        "",
+        "https://m",
+        "https://m.example/",
+        "https://m.example:8443/base/path",
+        "https://10.0.0.1:1",
+        "https://[::1]",
+        "https://[fe80::1]:65535/x",
+        "https://a-b_c.example",
+        "https://m/%41@b:c",
+    )
+    for url in good:
+        assert Settings({"mender_url": url}).mender_url == url
+    bad = (
+        "https://",
+        "https:///x",
+        "https:/m",
+        "https:m",
+        "https://:443",
+        "https://me@m",
+        "https://me:secret@m",
+        "https://m:",
+        "https://m:x",
+        "https://m:0",
+        "https://m:65536",
+        "https://m:443443",
+        "https://m m",
+        "https://m/a b",
+        "https://m/\r\nHost: x",
+        "https://m\0",
+        "https://m\t",
+        "https://m\x7f",
+        "https://m\xe9",
+        "https://m?x",
+        "https://m/#x",
+        "https://[::1",
+        "https://[m]",
+        "https://[::1]x",
+        "https://::1",
+        "HTTPS://m",
+        " https://m",
+        "m",
+        "/",
+        "file:///x",
+        "https://" + "m" * 1024,
+        5,
+        None,
+        [],
+        {},
+        False,
+    )
+    for url in bad:
+        for name in ("mender_url", "bootstrap_url", "magistrala_url"):
+            assert f"{name}: expected an http(s) URL" in refusal({name: url}), url
+
+
+def test_control_characters_are_in_no_text():
+    for char in ("\0", "\r", "\n", "\t", "\x1b", "\x7f"):
+        for name in ("wifi_ssid", "magistrala_id", "device_type", "ntp_host"):
+            assert name in refusal({name: f"a{char}b"})
+        assert "identity" in refusal({"identity": {"mac": char}})
+        assert "magistrala_channels" in refusal({"magistrala_channels": [{"id": "a" + char}]})
+    assert Settings({"wifi_ssid": "caf\xe9 \U0001f600"}).wifi_ssid == "caf\xe9 \U0001f600"
+
+
+def test_a_long_name_is_not_repeated():
+    assert len(refusal({"x" * 9000: 1})) < 2000
 
 
 def test_plain_http_only_where_the_settings_say_so():
