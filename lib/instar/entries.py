@@ -83,7 +83,7 @@ def lead(segment, at, topic):
     Returns where it begins then: further left, over entries that are no longer needed (one of
     them named that topic, so there is room).
     """
-    if at == len(segment) or segment[at]:
+    if segment[at]:
         return at
     name = topic.encode()
     begin = at - len(name)

@@ -98,7 +98,7 @@ class Outbox:
                 while self.waiting:
                     await self._send_oldest(send)
             finally:
-                self._head = self._flight = None
+                self._head = None  # its room is for others now
 
     def tick(self):
         """Called about once a minute: saves what has waited in RAM for save_interval."""
@@ -110,14 +110,14 @@ class Outbox:
 
     def save(self):
         """Before a deliberate reset: what is unsent goes to the flash, and what was sent leaves
-        it, so that nothing is sent twice; but what is being sent in this moment may be."""
+        it, so that nothing is sent twice; but what is being sent at this moment may be."""
         if self._numbers and self._sent:
             try:
                 self._trim()
             except _FAILED as error:
                 self._tell("outbox: what was sent may be sent again: %r" % error)
         if self._most and self._used:
-            self._save()
+            self._save_anyhow()
 
     # ---- sending
 
@@ -181,17 +181,20 @@ class Outbox:
 
     def _make_room(self):
         # The RAM segment goes to the flash; or, if that takes none, its older half goes.
-        if self._most:
-            if self._save() or (self._drop_oldest("the flash takes no more") and self._save()):
-                self._numbers.append(self._number)
-                self._number += 1
-                self._saved = 0
-                return self._clear()
+        if self._most and self._save_anyhow():
+            self._numbers.append(self._number)
+            self._number += 1
+            self._saved = 0
+            return self._clear()
         lost, topic, end = older_half(self._buffer, self._used)
         self._lose(lost, "no room for more")
         self._cut(end, topic)
         if not self._numbers:
             self._flight = None  # it was what is being sent
+
+    def _save_anyhow(self):
+        # One failure costs the oldest segment: a flash that is full has room again.
+        return self._save() or (self._drop_oldest("the flash takes no more") and self._save())
 
     def _save(self):
         # Whether the RAM segment is on flash now.

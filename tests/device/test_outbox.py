@@ -163,10 +163,10 @@ async def check_put_during_sending(many):
 async def test_a_save_during_a_sending_loses_nothing():
     store = Records()
     outbox = Outbox(store)
-    fill(outbox, 0, 100)
+    fill(outbox, 0, 300, size=10)
     server = Server(during=[outbox.save] * 3)
     await outbox.drain(server.send)
-    assert sorted(set(server.numbers)) == list(range(100))
+    assert sorted(set(server.numbers)) == list(range(300))
     assert store.records == {} and not outbox.waiting
 
 
@@ -231,6 +231,17 @@ async def test_when_it_is_full_the_oldest_segment_goes():
     assert len(store.records) == 4
     got = await delivered(store)
     assert got == list(range(outbox.lost, 1000)) and len(got) > 3 * A_SEGMENT
+
+
+async def test_what_was_sent_of_a_segment_is_not_lost_with_it():
+    server = Server(None, Transient("away"))
+    outbox = Outbox(Records(), limit=2 * BLOCK)
+    fill(outbox, 0, 2 * A_SEGMENT)
+    await drain_fails(outbox, server)
+    fill(outbox, 2 * A_SEGMENT, 4 * A_SEGMENT)
+    assert outbox.lost > 0
+    await outbox.drain(server.send)
+    assert outbox.lost + len(server.numbers) == 4 * A_SEGMENT
 
 
 async def test_a_limit_that_became_smaller_holds():
@@ -379,6 +390,18 @@ async def test_what_was_saved_and_sent_leaves_the_flash():
     fill(outbox, 5, 7)
     await outbox.drain(server.send)
     assert store.records == {} and server.numbers == list(range(7))
+
+
+async def test_what_is_saved_is_not_saved_again_because_some_of_it_was_sent():
+    clock, store = Ticks(), Records()
+    outbox = Outbox(store, save_interval=600)
+    fill(outbox, 0, 100, size=10)
+    clock.ms = 600000
+    outbox.tick()
+    await drain_fails(outbox, Server(None, Transient("away")))
+    clock.ms += 600000
+    outbox.tick()
+    assert store.writes == 1
 
 
 async def test_a_board_that_resets_often_fills_its_blocks():
