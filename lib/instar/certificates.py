@@ -140,7 +140,7 @@ def _try(what, load, *ders):
 
 def _belong(cert, key):
     from .crypto import keys, pem
-    from .crypto.der import Reader
+    from .crypto.der import SEQUENCE, Reader
 
     info = _public_info(cert)
     if not _is_ours(info):
@@ -149,7 +149,7 @@ def _belong(cert, key):
         text = keys.run(keys.load(key).public_pem())
     except Rejected as error:
         raise _refused("client_key", "the key of client_cert", str(error))
-    own = Reader(pem.from_pem(text.encode())[0][1]).element(0x30)
+    own = Reader(pem.from_pem(text.encode())[0][1]).element(SEQUENCE)
     if bytes(own) != info:
         raise _refused("client_key", "the key of client_cert", "another's")
 

@@ -42,11 +42,11 @@ class Configuration:
     """One record as read: `digest` (hex), `values` (every setting, the factory's included),
     `application` (dict), `kinds` (of its blobs: "ca", "client", "artifact_keys")."""
 
-    def __init__(self, data, factory):
-        """Raises Rejected or ValueError for a record that this firmware cannot use."""
+    def __init__(self, store, name, factory):
+        """Raises one of _UNUSABLE for a record that this firmware cannot use."""
+        self.digest, body = _opened(store.get(name))  # which leaves the heap before options comes
         from .options import overlaid
 
-        self.digest, body = _opened(data)
         self.application = body["application"]
         self.kinds = {kind for kind, _ in body["blobs"]}
         self.values = overlaid(factory, body["values"])
@@ -63,14 +63,14 @@ def load(store, factory):
     if _NEW in names:
         try:
             _count_start(store)  # first: whatever follows may crash
-            return Configuration(store.get(_NEW), factory), True, None
+            return Configuration(store, _NEW, factory), True, None
         except _UNUSABLE as error:
             problem = _drop_at_start(store, str(error))
     elif _DROPPED in names:
         problem = _why_dropped(store)
     if _PROVEN in names:
         try:
-            return Configuration(store.get(_PROVEN), factory), False, problem
+            return Configuration(store, _PROVEN, factory), False, problem
         except _UNUSABLE as error:
             problem = f"configuration: what is stored cannot be used: {error}"
     return None, False, problem
@@ -114,7 +114,7 @@ def prove(store):
     store.delete(_STARTS)
 
 
-def drop(store, why=""):
+def drop(store, why):
     """What is on trial goes. why: told at every start until another configuration is taken."""
     store.delete(_NEW)
     store.delete(_STARTS)

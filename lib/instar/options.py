@@ -196,7 +196,14 @@ def _check(name, value):
         raise Rejected(f"settings: unknown name {repr(name)[:40]}; known: {sorted(_TABLE)}")
     _, good, expected = _TABLE[name]
     if not good(value):
-        # A URL with an @ may hold a password.
-        hidden = name in _SECRET or (good is _url and "@" in str(value))
-        came = "another value" if hidden else repr(value)[:80]
-        raise Rejected(f"settings: {name}: expected {expected}, got {came}")
+        came = "another value" if name in _SECRET else _shown(value)
+        if good is _url and "@" in came:
+            came = "one with an @"  # before which there may be a password
+        raise Rejected(f"settings: {name}: expected {expected}, got {came[:80]}")
+
+
+def _shown(value):
+    try:
+        return repr(value)
+    except RuntimeError:  # thousands of lists in each other are JSON, too
+        return "what is nested too deep"
