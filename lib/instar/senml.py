@@ -52,9 +52,7 @@ def _name(name):
     if not isinstance(name, str) or not 0 < len(name) <= _MAX_NAME:
         raise Rejected("SenML: expected a name of 1 to %d characters" % _MAX_NAME)
     if not _plain(name[0]) or not all(_plain(char) or char in "-:./_" for char in name):
-        text = (
-            "SenML: expected a name of letters, digits and -:./_ after a letter or digit, got %r"
-        )
+        text = "SenML: expected letters, digits and, not first, -:./_ in a name, got %r"
         raise Rejected(text % name)
     return name
 
@@ -70,18 +68,16 @@ def _value(name, value):
         return '"v":%d' % value
     if isinstance(value, float) and math.isfinite(value):
         return '"v":' + json.dumps(value)
-    if isinstance(value, str) and len(value.encode()) <= _MAX_VALUE:
-        return '"vs":' + json.dumps(value)
-    if isinstance(value, (bytes, bytearray)) and len(value) <= _MAX_VALUE:
-        return '"vd":"%s"' % _base64url(value)
-    text = "SenML: %s: expected an int of 64 bits, a finite float, a bool, or at most %d bytes of"
-    raise Rejected((text + " str or bytes, got %s") % (name, _MAX_VALUE, _kind(value)))
-
-
-def _kind(value):
-    if isinstance(value, (str, bytes, bytearray)):
-        return "%d of %s" % (len(value), type(value).__name__)
-    return repr(value)[:40] if isinstance(value, float) else type(value).__name__
+    data = value.encode() if isinstance(value, str) else value
+    if isinstance(data, (bytes, bytearray)):
+        if len(data) > _MAX_VALUE:
+            text = "SenML: %s: expected at most %d bytes, got %d"
+            raise Rejected(text % (name, _MAX_VALUE, len(data)))
+        if isinstance(value, str):
+            return '"vs":' + json.dumps(value)
+        return '"vd":"%s"' % _base64url(data)
+    text = "SenML: %s: expected an int of 64 bits, a finite float, a bool, str or bytes, got %s"
+    raise Rejected(text % (name, value if isinstance(value, float) else type(value).__name__))
 
 
 def _base64url(data):
