@@ -126,16 +126,6 @@ class Agent:
         if self.publisher:
             self.publisher.save()
 
-    def worked(self, source):
-        """`source`, a server, accepted this board."""
-        if self.bootstrapper:
-            self.bootstrapper.worked(source)
-
-    def failed(self, source, error):
-        """`source` refused this board, or was not reached."""
-        if self.bootstrapper:
-            self.bootstrapper.failed(source, error)
-
     def client(self):
         """The HTTP client of all servers. Raises Rejected for certificates that are none."""
         if not self._client:

@@ -1,13 +1,13 @@
 # When the board asks the Bootstrap service for its configuration, and what becomes of the answer.
 #
 #   bootstrapper = Bootstrapper(host)
-#   if bootstrapper.due: await bootstrapper.attempt()     # resets the board if a new one came
-#   bootstrapper.failed("mender", error)                  # what is configured does not work
-#   bootstrapper.worked("mender")                         # it does: a new one is kept for good
-#   if bootstrapper.overdue: bootstrapper.drop()          # back to the one before, with a reset
+#   await bootstrapper.step()               # asks if it is time; resets the board if that is new
+#   bootstrapper.heard("mender", error)     # what is configured does not work
+#   bootstrapper.heard("mender")            # it does: a new configuration is kept for good
 #
-# host offers: board, settings, emit(event, **info), beat(), leaving() (a reset follows). Events:
-# bootstrap (state: asked, taken, unchanged, stopped), configuration (state: proven, dropped).
+# host offers: board, settings, emit(event, **info), beat(), online(), disconnect(), leaving() (a
+# reset follows). Events: bootstrap (state: asked, taken, unchanged, stopped), configuration
+# (state: proven, dropped).
 # Limits: never to be asked while an update is open or on trial.
 # SPDX-License-Identifier: MIT
 
@@ -42,7 +42,7 @@ class Bootstrapper:
 
     @property
     def due(self):
-        """Whether attempt() should be called."""
+        """Whether it is time to ask."""
         if self._stopped or self.wait:
             return False
         if self._asked or self._host.settings.on_trial:  # a trial has its own time
@@ -63,24 +63,35 @@ class Bootstrapper:
         limit = settings.bootstrap_after_silence
         return any(now - since >= limit for since in self._silent.values())
 
+    async def step(self):
+        """What has to be done now. Raises Transient if the board cannot go on without."""
+        host = self._host
+        if self.overdue:
+            self._drop()
+        if self.due:
+            await host.online()
+            await host.disconnect()  # the Bootstrap service has a client of its own
+            await self._attempt()
+        if not host.settings.configured and not host.settings.mender_url:
+            raise Transient("no configuration yet", self.wait)
+
     # ---- what is configured works, or does not
 
-    def worked(self, source):
-        """`source` accepted this board. The first time, a new configuration is proven."""
-        self._refusals.pop(source, None)
-        self._silent.pop(source, None)
+    def heard(self, source, error=None):
+        """`source`, a server, accepted this board, or refused it (Unauthorised), or was not
+        reached (any other error). The first success proves a new configuration."""
         settings = self._host.settings
+        if error and not isinstance(error, Unauthorised):
+            self._silent.setdefault(source, self._uptime.seconds())
+            return
+        self._silent.pop(source, None)
+        if error:
+            self._refusals[source] = self._refusals.get(source, 0) + 1
+            return
+        self._refusals.pop(source, None)
         # What a board is for comes first: where updates are configured, they have to work.
         if settings.on_trial and (source == "mender" or not settings.mender_url):
             self._prove(settings)
-
-    def failed(self, source, error):
-        """`source` refused this board (Unauthorised), or was not reached (any other)."""
-        if isinstance(error, Unauthorised):
-            self._refusals[source] = self._refusals.get(source, 0) + 1
-            self._silent.pop(source, None)
-        elif source not in self._silent:
-            self._silent[source] = self._uptime.seconds()
 
     def _prove(self, settings):
         from .configuration import prove
@@ -100,8 +111,8 @@ class Bootstrapper:
         settings = self._host.settings
         return settings.on_trial and self._uptime.seconds() >= settings.configuration_timeout
 
-    def drop(self):
-        """Back to the configuration before, or to what the factory gave. Resets the board."""
+    def _drop(self):
+        # Back to the configuration before, or to what the factory gave.
         from .configuration import drop
 
         settings = self._host.settings
@@ -115,8 +126,8 @@ class Bootstrapper:
 
     # ---- asking
 
-    async def attempt(self):
-        """Ask once. Takes a new configuration by a reset; errors only set when to ask again."""
+    async def _attempt(self):
+        # Ask once. Takes a new configuration by a reset; errors only set when to ask again.
         self._host.emit("bootstrap", state="asked")
         wait = 0
         try:

@@ -3,10 +3,10 @@
 #
 #   publisher = Publisher(host)
 #   publisher.publish("temperature", 23.5, "Cel")     # queued, at once
-#   await publisher.deliver()                         # sends what waits; raises nothing
+#   await publisher.deliver()                         # sends what waits; returns an error or None
 #
-# host offers: settings, clock, emit(event, **info), online(), client(), and what bootstrap.py
-# needs to hear: worked(source), failed(source, error). Events: published (records), error.
+# host offers: settings, clock, emit(event, **info), online(), client(). Events: published
+# (records), error.
 # A message arrives at least once: one whose answer was lost, or that a power cut met between its
 # sending and the flash, is sent again with the same time stamp.
 # SPDX-License-Identifier: MIT
@@ -14,8 +14,6 @@
 from .errors import Transient
 from .outbox import Outbox
 from .retry import Backoff, Stopwatch
-
-_SOURCE = "magistrala"
 
 
 class Publisher:
@@ -62,17 +60,17 @@ class Publisher:
         return bool(known and self.waiting and self._uptime.seconds() >= self._next)
 
     async def deliver(self):
-        """Send all that waits, oldest first. An error is told, and delays the next try."""
+        """Send all that waits, oldest first. Returns None, or the error that ended it, which was
+        told and delays the next try."""
         try:
             await self._host.online()
             await self._outbox.drain(self._send)
         except (Transient, OSError, MemoryError) as error:
             self._host.emit("error", message=f"publish: {str(error) or repr(error)}")
-            self._host.failed(_SOURCE, error)
             self._next = self._uptime.seconds() + self._backoff.delay(error)
-        else:
-            self._backoff.reset()
-            self._host.worked(_SOURCE)
+            return error
+        self._backoff.reset()
+        return None
 
     async def _send(self, topic, records):
         channel, _, subtopic = topic.partition("\n")

@@ -44,7 +44,8 @@ class Turns:
         try:
             if agent.updater.active:
                 await agent.updater.run()
-            await self._configure()
+            if agent.bootstrapper:
+                await agent.bootstrapper.step()
             await self._poll()
             await self._deliver()
         except Transient as error:
@@ -67,8 +68,12 @@ class Turns:
     def _failed(self, error):
         refused = isinstance(error, Unauthorised)
         self._agent.emit("pending" if refused else "error", message=str(error))
-        self._agent.failed("mender", error)
+        self._heard("mender", error)
         return self._backoff.delay(error)
+
+    def _heard(self, source, error=None):
+        if self._agent.bootstrapper:
+            self._agent.bootstrapper.heard(source, error)
 
     async def _rest(self, seconds):
         watch = Stopwatch()
@@ -86,22 +91,7 @@ class Turns:
             return
         publisher.tick()
         if publisher.due:
-            await publisher.deliver()
-
-    async def _configure(self):
-        """Have a configuration: a new one that does not work goes, one that is due is asked for.
-        Raises Transient where there is none yet."""
-        bootstrapper = self._agent.bootstrapper
-        if not bootstrapper:
-            return
-        if bootstrapper.overdue:
-            bootstrapper.drop()
-        if bootstrapper.due:
-            await self._agent.online()
-            await self._agent.disconnect()  # the Bootstrap service has a client of its own
-            await bootstrapper.attempt()
-        if not self._agent.server and not self._settings.configured:
-            raise Transient("no configuration yet", bootstrapper.wait)
+            self._heard("magistrala", await publisher.deliver())
 
     async def _poll(self, left=_IN_A_ROW):
         agent = self._agent
@@ -110,7 +100,7 @@ class Turns:
             return await self._without_server()
         await agent.server.authorise()
         agent.emit("authorised")
-        agent.worked("mender")
+        self._heard("mender")
         await self._report_inventory()
         await self._settle()
         deployment = await agent.server.next_deployment(agent.updater.provides())
@@ -127,7 +117,7 @@ class Turns:
             raise Rejected("settings: expected mender_url, magistrala_url or bootstrap_url")
         await self._settle()
         if not self._agent.publisher or not self._agent.publisher.waiting:
-            self._agent.worked("network")
+            self._heard("network")
 
     async def _settle(self):
         """The server was reached, or there is none: what runs on trial is judged, once."""

@@ -113,7 +113,7 @@ class World:
     async def attempt(self):
         self.modules()
         self.said.clear()
-        await self.bootstrapper.attempt()
+        await self.bootstrapper._attempt()
         return self.said
 
     def call(self, name, *args):
@@ -206,60 +206,60 @@ async def test_refused_often_enough_in_a_row():
     world = World(["same"], taken=False)
     boot = world.bootstrapper
     for _ in range(2):
-        boot.failed("mender", Unauthorised("401"))
-    boot.worked("mender")
+        boot.heard("mender", Unauthorised("401"))
+    boot.heard("mender")
     for _ in range(2):
-        boot.failed("mender", Unauthorised("401"))
-        boot.failed("magistrala", Unauthorised("401"))
+        boot.heard("mender", Unauthorised("401"))
+        boot.heard("magistrala", Unauthorised("401"))
     assert not boot.due
-    boot.failed("mender", Unauthorised("401"))
+    boot.heard("mender", Unauthorised("401"))
     assert boot.due
     assert (await world.attempt())[-1] == "bootstrap unchanged"
     assert not boot.due
-    boot.failed("mender", Unauthorised("401"))
+    boot.heard("mender", Unauthorised("401"))
     assert not boot.due  # counted anew
 
 
 async def test_silent_for_long_enough():
     world = World(["same"], taken=False)
     boot = world.bootstrapper
-    boot.failed("mender", Transient("no route"))
+    boot.heard("mender", Transient("no route"))
     passes(3000)
-    boot.failed("mender", Transient("no route"))
+    boot.heard("mender", Transient("no route"))
     assert not boot.due
     passes(600)
     assert boot.due
-    boot.worked("mender")
+    boot.heard("mender")
     assert not boot.due
-    boot.failed("mender", Transient("no route"))
+    boot.heard("mender", Transient("no route"))
     passes(3000)
-    boot.failed("mender", Unauthorised("401"))  # it was reached, after all
+    boot.heard("mender", Unauthorised("401"))  # it was reached, after all
     passes(3000)
     assert not boot.due
 
 
 def test_the_first_success_proves_a_new_configuration():
     world = World(on_trial=True)
-    assert world.call("worked", "magistrala") == []
-    assert world.call("worked", "mender") == ["prove", "configuration proven"]
+    assert world.call("heard", "magistrala") == []
+    assert world.call("heard", "mender") == ["prove", "configuration proven"]
     assert world.settings.on_trial is False
-    assert world.call("worked", "mender") == []
+    assert world.call("heard", "mender") == []
 
 
 def test_without_updates_a_message_that_was_taken_is_the_proof():
     for source in ("magistrala", "network"):
         world = World(on_trial=True, mender_url="")
-        assert world.call("worked", source) == ["prove", "configuration proven"]
+        assert world.call("heard", source) == ["prove", "configuration proven"]
 
 
 def test_a_proof_that_the_flash_does_not_take_is_tried_again():
     for error in (OSError(28), Broken("flash")):
         world = World(on_trial=True, flash_error=error)
-        said = world.call("worked", "mender")
+        said = world.call("heard", "mender")
         assert len(said) == 1 and said[0].startswith("error configuration: ")
         assert world.settings.on_trial
         world.flash_error = None
-        assert "prove" in world.call("worked", "mender")
+        assert "prove" in world.call("heard", "mender")
 
 
 def test_a_trial_is_over_after_its_time():
@@ -268,7 +268,7 @@ def test_a_trial_is_over_after_its_time():
     assert not world.bootstrapper.overdue
     passes(2)
     assert world.bootstrapper.overdue
-    assert world.call("drop") == [
+    assert world.call("_drop") == [
         "drop: nothing worked within 1800 s",
         "configuration dropped",
         "leaving",
@@ -282,7 +282,7 @@ def test_a_trial_is_over_after_its_time():
 def test_a_trial_is_left_alone_unless_somebody_asks():
     world = World(on_trial=True)
     for _ in range(9):
-        world.bootstrapper.failed("mender", Unauthorised("401"))
+        world.bootstrapper.heard("mender", Unauthorised("401"))
     assert not world.bootstrapper.due
     world.bootstrapper.ask()
     assert world.bootstrapper.due
