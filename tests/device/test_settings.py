@@ -67,8 +67,8 @@ def test_a_secret_is_not_in_the_message():
             text = refusal({name: value})
             assert name in text and "hunter2" not in text
     url = "https://me:hunter2@m.example"
-    for url in (url, [url], url.replace("@", "x" * 90 + "@")):
-        assert "hunter2" not in refusal({"mender_url": url})
+    for value in (url, [url], url.replace("@", "x" * 90 + "@")):
+        assert "hunter2" not in refusal({"mender_url": value})
 
 
 def test_urls_name_a_host_and_nothing_that_paths_could_not_follow():
