@@ -45,7 +45,7 @@ ALLOWED = {
     "installers": {"artifact", "boot", "store"},
 }
 # Anybody may import these: they know nothing of the others.
-SHARED = {"errors", "memory", "retry", "__version__", "__init__"}
+SHARED = {"errors", "memory", "retry", "stopwatch", "__version__", "__init__"}
 # Modules of one room may use each other; of servers, only those of one protocol.
 PRIVATE = {"artifact", "crypto", "http", "installers"}
 PURE = {"artifact", "crypto"}

@@ -13,7 +13,8 @@
 
 from . import memory
 from .errors import Broken, Rejected, Transient, Unauthorised
-from .retry import Backoff, Stopwatch
+from .retry import Backoff
+from .stopwatch import Stopwatch
 
 
 class Bootstrapper:
@@ -42,7 +43,9 @@ class Bootstrapper:
 
     @property
     def due(self):
-        """Whether it is time to ask."""
+        """Whether step() has something to do."""
+        if self._overdue:
+            return True
         if self._stopped or self.wait:
             return False
         if self._asked or self._host.settings.on_trial:  # a trial has its own time
@@ -66,7 +69,7 @@ class Bootstrapper:
     async def step(self):
         """What has to be done now. Raises Transient if the board cannot go on without."""
         host = self._host
-        if self.overdue:
+        if self._overdue:
             self._drop()
         if self.due:
             await host.online()
@@ -106,8 +109,8 @@ class Bootstrapper:
         self._host.emit("configuration", state="proven", digest=settings.digest)
 
     @property
-    def overdue(self):
-        """Whether a new configuration had its time and nothing worked with it."""
+    def _overdue(self):
+        # Whether a new configuration had its time and nothing worked with it.
         settings = self._host.settings
         return settings.on_trial and self._uptime.seconds() >= settings.configuration_timeout
 

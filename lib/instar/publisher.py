@@ -13,7 +13,8 @@
 
 from .errors import Transient
 from .outbox import Outbox
-from .retry import Backoff, Stopwatch
+from .retry import Backoff
+from .stopwatch import Stopwatch
 
 
 class Publisher:

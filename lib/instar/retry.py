@@ -2,12 +2,10 @@
 #
 #   backoff = Backoff(first=60, most=300)
 #   await sleep(backoff.delay(error), beat)
-#   watch = Stopwatch(); watch.seconds()
 # SPDX-License-Identifier: MIT
 
 import asyncio
 import os
-import time
 
 from micropython import const
 
@@ -38,24 +36,6 @@ class Backoff:
         if asked is not None:
             return min(max(asked, 1), _DAY)  # a 0 must not become a busy loop
         return step * (768 + os.urandom(1)[0] * 2) / 1024
-
-
-class Stopwatch:
-    """Seconds since it was made, whatever the clock is set to meanwhile.
-
-    Has to be asked once in six days at least: ticks begin anew after twelve.
-    """
-
-    def __init__(self):
-        self._last = time.ticks_ms()
-        self._ms = 0
-
-    def seconds(self):
-        """So far, as a float."""
-        now = time.ticks_ms()
-        self._ms += time.ticks_diff(now, self._last)
-        self._last = now
-        return self._ms / 1000
 
 
 async def sleep(seconds, beat, wake=None):

@@ -8,15 +8,16 @@
 # SPDX-License-Identifier: MIT
 
 import asyncio
+import time
 
 from micropython import const
 
 from . import __version__
 from .errors import InstarError, Rejected, Transient, Unauthorised
-from .retry import Backoff, Stopwatch, sleep
+from .retry import Backoff, sleep
 
 _IN_A_ROW = const(3)
-_NAP_S = const(60)
+_NAP_MS = const(60000)
 _FULL_HEAPS = const(3)  # in a row
 
 
@@ -76,13 +77,15 @@ class Turns:
             self._agent.bootstrapper.heard(source, error)
 
     async def _rest(self, seconds):
-        watch = Stopwatch()
         bootstrapper = self._agent.bootstrapper
-        while not self._wanted and (left := seconds - watch.seconds()) > 0:
+        left = int(seconds * 1000)
+        while not self._wanted and left > 0:
+            began = time.ticks_ms()
             await self._deliver()
-            if bootstrapper and (bootstrapper.due or bootstrapper.overdue):
+            if bootstrapper and bootstrapper.due:
                 break
-            await sleep(min(left, _NAP_S), self._agent.beat, self._wake)
+            await sleep(min(left, _NAP_MS) / 1000, self._agent.beat, self._wake)
+            left -= time.ticks_diff(time.ticks_ms(), began)
         self._wanted = False
 
     async def _deliver(self):

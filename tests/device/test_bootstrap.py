@@ -3,7 +3,7 @@
 import sys
 import time
 
-from instar import retry
+from instar import stopwatch
 from instar.bootstrap import Bootstrapper
 from instar.errors import Broken, Rejected, Transient, Unauthorised
 
@@ -52,7 +52,7 @@ class World:
     is in `said`."""
 
     def __init__(self, answers=(), taken=True, flash_error=None, **values):
-        retry.time = Ticks
+        stopwatch.time = Ticks
         self.said = []
         self.settings = Settings(**values)
         self.board = self
@@ -265,9 +265,9 @@ def test_a_proof_that_the_flash_does_not_take_is_tried_again():
 def test_a_trial_is_over_after_its_time():
     world = World(on_trial=True)
     passes(1799)
-    assert not world.bootstrapper.overdue
+    assert not world.bootstrapper.due
     passes(2)
-    assert world.bootstrapper.overdue
+    assert world.bootstrapper.due
     assert world.call("_drop") == [
         "drop: nothing worked within 1800 s",
         "configuration dropped",
@@ -276,7 +276,7 @@ def test_a_trial_is_over_after_its_time():
     ]
     world = World(on_trial=False)
     passes(400000)
-    assert not world.bootstrapper.overdue
+    assert not world.bootstrapper.due
 
 
 def test_a_trial_is_left_alone_unless_somebody_asks():

@@ -1,7 +1,7 @@
 import asyncio
 import time
 
-from instar import retry
+from instar import stopwatch
 from instar.errors import Transient
 from instar.retry import Backoff, sleep
 
@@ -54,8 +54,8 @@ def test_a_stopwatch_counts_beyond_what_ticks_can_tell():
         ticks_ms = staticmethod(lambda: now[0])
         ticks_diff = staticmethod(time.ticks_diff)
 
-    retry.time = Time
-    watch = retry.Stopwatch()
+    stopwatch.time = Time
+    watch = stopwatch.Stopwatch()
     for _ in range(30):  # days
         for _ in range(24):
             now[0] = time.ticks_add(now[0], 3600000)
