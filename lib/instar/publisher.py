@@ -11,7 +11,8 @@
 # sending and the flash, is sent again with the same time stamp.
 # SPDX-License-Identifier: MIT
 
-from .errors import Transient
+from . import memory
+from .errors import InstarError
 from .outbox import Outbox
 from .retry import Backoff
 from .stopwatch import Stopwatch
@@ -26,7 +27,6 @@ class Publisher:
         self._outbox = Outbox(
             settings.store, settings.outbox_size, settings.outbox_save_interval, self._note
         )
-        self._messages = None
         self._backoff = Backoff(settings.retry_interval, settings.retry_interval_max)
         self._uptime = Stopwatch()
         self._next = 0  # seconds of uptime: nothing is sent before
@@ -46,7 +46,11 @@ class Publisher:
         if time_us is None:
             time_us = self._host.clock.stamp_us()
         # Which channel that is may be known only after the board was configured.
-        self._outbox.put(f"{channel}\n{subtopic}", record(name, value, unit, time_us))
+        text = record(name, value, unit, time_us)
+        try:
+            self._outbox.put(f"{channel}\n{subtopic}", text)
+        except MemoryError as error:  # costs this record, not the application
+            self._note("error", f"publish: {name} is lost: {error}")
 
     @property
     def waiting(self):
@@ -65,27 +69,28 @@ class Publisher:
         told and delays the next try."""
         try:
             await self._host.online()
-            await self._outbox.drain(self._send)
-        except (Transient, OSError, MemoryError) as error:
+            await self._send_all()
+        except (InstarError, OSError, MemoryError) as error:
             self._host.emit("error", message=f"publish: {str(error) or repr(error)}")
             self._next = self._uptime.seconds() + self._backoff.delay(error)
             return error
+        finally:
+            memory.forget("instar.servers.magistrala")
         self._backoff.reset()
         return None
 
-    async def _send(self, topic, records):
-        channel, _, subtopic = topic.partition("\n")
-        messages = self._connected()
-        where = messages.channel(channel)
-        await messages.send(f"{where}/{subtopic}" if subtopic else where, records)
-        self._host.emit("published", records=len(records))
+    async def _send_all(self):
+        from .servers.magistrala.messages import Messages
 
-    def _connected(self):
-        if not self._messages:
-            from .servers.magistrala.messages import Messages
+        messages = Messages(self._host.settings, self._host.client())
 
-            self._messages = Messages(self._host.settings, feed=self._host.beat)
-        return self._messages
+        async def send(topic, records):
+            channel, _, subtopic = topic.partition("\n")
+            where = messages.channel(channel)
+            await messages.send(f"{where}/{subtopic}" if subtopic else where, records)
+            self._host.emit("published", records=len(records))
+
+        await self._outbox.drain(send)
 
     def tick(self):
         """Once a minute: what has waited long goes to the flash."""
@@ -94,8 +99,3 @@ class Publisher:
     def save(self):
         """A reset follows: what waits goes to the flash."""
         self._outbox.save()
-
-    async def close(self):
-        """Give the connection up; the next delivery makes another."""
-        if self._messages:
-            await self._messages.close()

@@ -1,27 +1,25 @@
 # Messages to Magistrala's channels over HTTP, as SenML (RFC 8428).
 #
-#   messages = Messages(settings, feed=watchdog.feed)
+#   messages = Messages(settings, client)
 #   topic = messages.channel("telemetry") + "/room/1"        # a subtopic is optional
 #   await messages.send(topic, ['{"n":"temperature","v":21.5}'])
-#   await messages.close()
 #
 # The path is /m/<domain>/c/<channel> since SuperMQ 0.17, and /channels/<channel>/messages without
-# a domain before. The connection is kept for the next call, until the client's idle time is over.
+# a domain before.
 # Limits: Mainflux before 0.13, which wants the bare key, is not published to.
 # SPDX-License-Identifier: MIT
 
 from micropython import const
 
 from ...errors import Rejected, Transient, Unauthorised
-from ...http import Client, printable
+from ...http import printable
 from ...senml import pack
 from . import scheme
 
-_MAX_ANSWER = const(4096)
 _MAX_SUBTOPIC = const(512)
 _GOOD = (202, 200, 204)
 _DENIED = (401, 403)
-_REFUSED = (400, 404, 405, 413, 415)
+_REFUSED = (400, 413, 415)
 # The adapter compares the whole value: a charset behind it is refused with 415.
 _TYPE = "application/senml+json"
 
@@ -29,13 +27,12 @@ _TYPE = "application/senml+json"
 class Messages:
     """The HTTP adapter at `settings.magistrala_url`, as client `magistrala_secret`.
 
-    feed: called around everything that takes long.
+    client: see servers/__init__.py.
     """
 
-    def __init__(self, settings, feed=None):
+    def __init__(self, settings, client):
         self._settings = settings
-        self._feed = feed
-        self._client = None
+        self._client = client
 
     def channel(self, name=""):
         """The id of the channel that has `name` as its id, else as its name, else as its type;
@@ -66,32 +63,11 @@ class Messages:
         }
         url = self._settings.magistrala_url.rstrip("/") + path
         try:
-            response = await self._connected().post(url, headers=headers, data=pack(records))
+            response = await self._client.post(url, headers=headers, data=pack(records))
         except Rejected as error:
-            # A URL, a secret or a certificate that is none: no fault of the message.
+            # A URL or a secret that is none: no fault of the message.
             raise Transient("messages: the settings allow no request: %s" % error)
         self._check(response)
-
-    async def close(self):
-        """Close the connection. The next send() opens another."""
-        if self._client:
-            await self._client.close()
-
-    def _connected(self):
-        if not self._client:
-            settings = self._settings
-            cert, key = settings.client_certificate()
-            self._client = Client(
-                ca=settings.ca_certificates(),
-                cert=cert,
-                key=key,
-                allow_plain=settings.allow_plain_http,
-                timeout=settings.http_timeout,
-                max_connections=settings.max_connections,
-                max_body=_MAX_ANSWER,
-                feed=self._feed,
-            )
-        return self._client
 
     def _path(self, topic):
         channel, mark, subtopic = topic.partition("/")
@@ -118,6 +94,8 @@ class Messages:
             raise Unauthorised(text, response.retry_after())
         if status in _REFUSED:
             raise Rejected(text)
+        if status in (404, 405):  # of the path, which comes from the settings, not of the message
+            text += "; check magistrala_url and magistrala_domain"
         raise Transient(text, response.retry_after())
 
     def _shown(self, body):
