@@ -28,7 +28,7 @@ _STALL_MS = const(180000)  # longer than any wait that is allowed to happen
 _WATCH_MS = const(1000)
 
 
-class Agent:
+class Agent(Turns):
     """One board's agent. settings: Settings with its store; board: the board's own module.
 
     Reads the journal at once. Raises Broken if the store is damaged. server, updater,
@@ -36,18 +36,16 @@ class Agent:
     """
 
     def __init__(self, settings, board, server=None, installers=None, on_event=None):
-        self.settings = settings
+        super().__init__(settings)
         self.board = board
         self.clock = Clock(board, settings.ntp_host, settings.ntp_port)
         self.on_event = on_event
         self.health = None
         self.inventory = {}  # the application's own attributes
         self._client = None
-        self.server = server or self._mender()
-        self.bootstrapper = _bootstrapper(self, settings)
-        self.publisher = _publisher(self) if settings.store.names("out-") else None
+        self.server = server
+        self._join()
         self.updater = Updater(self, self.server, installers)
-        self._turns = Turns(self)
         self._beat = time.ticks_ms()
         self.updater.restore()
 
@@ -60,13 +58,14 @@ class Agent:
             self.emit("error", message=self.settings.problem)
         try:
             while True:
-                await self._turns.turn()
+                await self.turn()
         finally:
             watch.cancel()
 
     def poll_now(self):
         """Ask the server at once instead of at the next interval."""
-        self._turns.wake(True)
+        self._wanted = True
+        self._wake.set()
 
     def rebootstrap(self):
         """Ask the Bootstrap service for a new configuration; a new one resets the board."""
@@ -91,9 +90,9 @@ class Agent:
         if not self.publishes:
             raise Rejected("publish: expected magistrala_url and magistrala_secret, got none")
         if not self.publisher:
-            self.publisher = _publisher(self)
+            self._make_publisher()
         self.publisher.publish(name, value, unit, **options)
-        self._turns.wake()
+        self._wake.set()
 
     def crashed(self, error):
         """The application raised. New software on trial goes back; proven software goes on with
@@ -157,14 +156,25 @@ class Agent:
         if not verdict:
             raise Transient("the application's health check does not pass")
 
-    def _mender(self):
+    def _join(self):
+        # Only what the settings ask for is imported.
         settings = self.settings
-        if not settings.mender_url:
-            return None
-        from .servers.mender import Mender
+        if settings.mender_url and not self.server:
+            from .servers.mender import Mender
 
-        identity = settings.identity or self.board.identity()
-        return Mender(settings, identity, self.client(), feed=self.beat)
+            identity = settings.identity or self.board.identity()
+            self.server = Mender(settings, identity, self.client(), feed=self.beat)
+        if settings.bootstrap_url:
+            from .bootstrap import Bootstrapper
+
+            self.bootstrapper = Bootstrapper(self)
+        if settings.store.names("out-"):  # of an earlier start
+            self._make_publisher()
+
+    def _make_publisher(self):
+        from .publisher import Publisher
+
+        self.publisher = Publisher(self)
 
     async def _watch(self):
         # The watchdog is fed only while the agent makes progress: a task that blocks the loop, or
@@ -173,17 +183,3 @@ class Agent:
             if time.ticks_diff(time.ticks_ms(), self._beat) < _STALL_MS:
                 self.board.feed()
             await asyncio.sleep_ms(_WATCH_MS)
-
-
-def _bootstrapper(host, settings):
-    if not settings.bootstrap_url:
-        return None
-    from .bootstrap import Bootstrapper
-
-    return Bootstrapper(host)
-
-
-def _publisher(host):
-    from .publisher import Publisher
-
-    return Publisher(host)

@@ -20,7 +20,8 @@ _MAX_FILE = const(8192)
 
 
 class Settings:
-    """Every setting is an attribute; `store` is the board's Store, `factory` the file's dict.
+    """Every setting is an attribute; `store` is the board's Store, `factory` the file's dict on a
+    board that bootstraps, else empty.
 
     Of the configuration in use, if there is one: `configured` (bool), `on_trial` (bool), `digest`
     (hex, else ""), `application` (dict: what is not for instar). `problem`: what is wrong with
@@ -33,13 +34,13 @@ class Settings:
         from .options import checked
 
         self.store = store
-        self.factory = values
         self.configured = self.on_trial = False
         self.digest = ""
         self.application = {}
         self.problem = None
         self._kinds = ()
         self._values = checked(values)
+        self.factory = values if self.bootstrap_url else {}
         memory.forget("instar.options")
 
     @classmethod

@@ -207,7 +207,7 @@ async def test_an_inventory_that_no_server_takes_does_not_stop_the_polls():
 
 async def test_a_heap_that_stays_full_ends_in_a_reset():
     agent = make(Server(work=[MemoryError("allocating 4096 bytes")]))
-    agent._turns._backoff = Backoff(0, 0)
+    agent._backoff = Backoff(0, 0)
     errors = []
     agent.board.reset = lambda: errors.append(names(agent).count("error"))
     await run(agent, lambda a: errors)

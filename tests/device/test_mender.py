@@ -648,7 +648,7 @@ async def test_statuses_are_sent_beside_a_download_and_a_new_one_ends_the_old():
         assert await take(again) == ARTIFACT
         await raises(Transient, "ended after 0", take(stream))
         assert len(client._client._connections) == 1
-        await client.close()
+        await client._client.close()
 
 
 async def test_a_plain_url_needs_permission():

@@ -20,11 +20,11 @@ import time
 
 from micropython import const
 
-from .. import __version__
+from .. import __version__, memory
 from ..errors import Rejected, Transient
 from .message import join_url, printable, read_head, request_head, split_url
 from .response import Response
-from .wire import BUFFER, Connection, Ended, tls_context
+from .wire import BUFFER, Connection, Ended
 
 _SMALL = const(4096)  # a request up to this size leaves in one write
 _MAX_REDIRECTS = const(3)
@@ -129,10 +129,16 @@ class Client:
     def prepare(self):
         """Take now what lives long, before short-lived things lie in between: the TLS context and
         a buffer. Raises Rejected for certificates or a key that are none."""
-        if not self._context and self._trust[0]:
-            self._context = tls_context(*self._trust)
-            self._trust = ((), None, None)  # the context holds it all
+        if self._trust[0]:
+            self._make_context()
         self._buffers.append(bytearray(BUFFER))
+
+    def _make_context(self):
+        from .trust import tls_context
+
+        self._context = tls_context(*self._trust)
+        self._trust = ((), None, None)  # the context holds it all
+        memory.forget("instar.http.trust")
 
     async def request(
         self,
@@ -255,8 +261,7 @@ class Client:
 
     async def _connect(self, origin):
         if origin[0] and not self._context:
-            self._context = tls_context(*self._trust)
-            self._trust = ((), None, None)
+            self._make_context()
         context = self._context if origin[0] else None
         # The buffer of a connection that is gone goes on: 4 KiB in one piece may be hard to find.
         buffer = self._buffers.pop() if self._buffers else bytearray(BUFFER)

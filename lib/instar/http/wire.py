@@ -24,44 +24,15 @@ from errno import EINPROGRESS
 
 from micropython import const
 
-from ..errors import Rejected, Transient, Untrusted
+from .. import memory
+from ..errors import Rejected, Transient
 
 BUFFER = 4096  # bytes for what arrives: a line has to fit, with its LF
 _SLICE_MS = const(5)  # other tasks run at least this often while bytes keep coming
 
-# What mbedTLS says of a certificate that it refuses, and what can be done about it.
-_ADVICE = (
-    ("trusted CA", "expected one signed by a CA of the settings: is the right CA there?"),
-    ("Common Name", "expected one for the host name in the URL"),
-    ("expired", "expected one that is valid today: renew it, or set the board's clock"),
-    ("future", "expected one that is valid today: set the board's clock"),
-)
-
 
 class Ended(Transient):
     """The peer closed or reset the connection before the answer was complete."""
-
-
-def tls_context(ca, cert, key):
-    """A client context that verifies always. ca: DER certificates; cert, key: DER or None.
-
-    Raises Rejected if one of them is not DER, Untrusted if there is no CA to trust.
-    """
-    import tls
-
-    if not ca:
-        raise Untrusted("TLS: expected a CA certificate in the settings, got none")
-    context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
-    context.verify_mode = tls.CERT_REQUIRED  # pyright: ignore[reportAttributeAccessIssue]
-    try:
-        for der in ca:
-            context.load_verify_locations(der)
-        if cert:
-            context.load_cert_chain(cert, key)
-    except (OSError, ValueError) as error:
-        # The text is mbedTLS's own: it names what is wrong, never the key.
-        raise Rejected("TLS: expected certificates and key in DER, got: %s" % error)
-    return context
 
 
 def _ready(register, stream):
@@ -258,16 +229,10 @@ class Connection:
         self._feed()
 
     def _explain(self, error):
-        if isinstance(error, ValueError):
-            return self._untrusted(str(error).strip())
-        if not self._handshaking:
+        if not self._handshaking and not isinstance(error, ValueError):
             return Ended("%s: %s while %s" % (self.name, error, self._doing))
-        reason = "error %s" % error if str(error).isdigit() else error  # EPIPE has no name here
-        hint = "expected a TLS 1.2 server that asks for no other client certificate"
-        return Transient("%s: TLS handshake failed: %s; %s" % (self.name, reason, hint))
+        from .trust import explained
 
-    def _untrusted(self, reason):
-        advice = [text for word, text in _ADVICE if word in reason]
-        text = "%s: certificate refused: %s %s (the clock reads %04d-%02d-%02d %02d:%02d UTC)"
-        clock = time.gmtime()[:5]
-        return Untrusted(text % ((self.name, reason, "; ".join(advice)) + tuple(clock)))
+        found = explained(self.name, error)
+        memory.forget("instar.http.trust")
+        return found

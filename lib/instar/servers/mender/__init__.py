@@ -155,10 +155,6 @@ class Mender:
             )
             self._shapes.check_deployment(response, "log")
 
-    async def close(self):
-        """Close every connection. The token and the key stay."""
-        await self._client.close()
-
     async def _call(self, method, path, json=None, log=None):
         # Every call of this API may be repeated: a second one finds what the first left.
         for fresh in (False, True):
