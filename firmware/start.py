@@ -26,35 +26,10 @@ def console(event):
     print("@instar", json.dumps(event))
 
 
-def own_payload_types():
-    """(payload type -> installer, what went wrong or None): known before the agent takes up an
-    update, so in a module of their own, which the application needs not have."""
-    try:
-        import payloads  # pyright: ignore[reportMissingImports]
-
-        return dict(payloads.INSTALLERS), None
-    except (Exception, SystemExit) as error:
-        missing = isinstance(error, ImportError) and str(error) == "no module named 'payloads'"
-        return {}, None if missing else error
-
-
 def make_agent():
-    from instar.agent import Agent
-    from instar.installers import INSTALLERS
-    from instar.settings import Settings
-    from instar.store import Store
+    from instar.assembly import make_agent
 
-    settings = Settings.load(Board.settings_path, Store(Board.state_dir))
-    board = Board(settings.wifi_ssid, settings.wifi_password)
-    if settings.watchdog:
-        board.watchdog(settings.watchdog * 1000)
-    own, error = own_payload_types()
-    installers = dict(INSTALLERS)
-    installers.update(own)
-    agent = Agent(settings, board, installers=installers, on_event=console)
-    if error:
-        agent.crashed(error)
-    return agent
+    return make_agent(Board, on_event=console)
 
 
 async def run_app(agent):
@@ -69,6 +44,7 @@ async def run_app(agent):
 
 async def main():
     agent = make_agent()
+    memory.forget("instar.assembly")
     await asyncio.gather(run_app(agent), agent.run())
 
 

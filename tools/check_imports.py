@@ -13,6 +13,7 @@ from pathlib import Path
 LIB = Path(__file__).resolve().parents[1] / "lib" / "instar"
 
 ALLOWED = {
+    "assembly": {"agent", "installers", "settings", "store"},
     "agent": {"update", "servers", "settings", "clock", "turns", "bootstrap", "publisher"},
     "bootstrap": {"servers", "configuration"},
     "publisher": {"servers", "outbox", "senml"},
