@@ -14,8 +14,10 @@ LIB = Path(__file__).resolve().parents[1] / "lib" / "instar"
 
 ALLOWED = {
     "assembly": {"agent", "installers", "settings", "store"},
-    "agent": {"update", "servers", "settings", "clock", "turns", "bootstrap", "publisher"},
-    "bootstrap": {"servers", "configuration"},
+    "agent": {"host", "update", "servers", "settings", "bootstrap", "publisher"},
+    "host": {"clock", "servers"},
+    "bootstrap": {"fetching"},
+    "fetching": {"servers", "configuration"},
     "publisher": {"servers", "outbox", "senml"},
     "configuration": {"options", "content"},
     "content": {"options", "certificates"},

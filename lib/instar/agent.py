@@ -19,35 +19,55 @@ import time
 
 from micropython import const
 
-from .clock import Clock
-from .errors import Rejected, Transient
-from .turns import Turns
+from . import __version__
+from .errors import InstarError, Rejected, Transient, Unauthorised
+from .host import Host
+from .retry import Backoff, sleep
 from .update import Updater
 
-_STALL_MS = const(180000)  # longer than any wait that is allowed to happen
-_WATCH_MS = const(1000)
+_IN_A_ROW = const(3)
+_NAP_MS = const(60000)
+_FULL_HEAPS = const(3)  # in a row
 
 
-class Agent(Turns):
+class Agent(Host):
     """One board's agent. settings: Settings with its store; board: the board's own module.
 
-    Reads the journal at once. Raises Broken if the store is damaged. server, updater,
-    bootstrapper and publisher are for turns.py; the last two are None where they are not needed.
+    Reads the journal at once. Raises Broken if the store is damaged.
     """
 
     def __init__(self, settings, board, server=None, installers=None, on_event=None):
-        super().__init__(settings)
-        self.board = board
-        self.clock = Clock(board, settings.ntp_host, settings.ntp_port)
-        self.on_event = on_event
-        self.health = None
-        self.inventory = {}  # the application's own attributes
-        self._client = None
-        self.server = server
+        super().__init__(settings, board, on_event)
+        self._backoff = Backoff(settings.retry_interval, settings.retry_interval_max)
+        self._wake = asyncio.Event()
+        self._wanted = False
+        self._inventory_sent = None
+        self._settled = False
+        self._server = server
+        self._bootstrapper = None
         self._join()
-        self.updater = Updater(self, self.server, installers)
-        self._beat = time.ticks_ms()
-        self.updater.restore()
+        self._updater = Updater(self, self._server, installers)
+        self._updater.restore()
+
+    def _join(self):
+        # Only what the settings ask for is imported.
+        settings = self.settings
+        if settings.mender_url and not self._server:
+            from .servers.mender import Mender
+
+            identity = settings.identity or self.board.identity()
+            self._server = Mender(settings, identity, self.client(), feed=self.beat)
+        if settings.bootstrap_url:
+            from .bootstrap import Bootstrapper
+
+            self._bootstrapper = Bootstrapper(self)
+        if settings.store.names("out-"):  # of an earlier start
+            self._make_publisher()
+
+    def _make_publisher(self):
+        from .publisher import Publisher
+
+        self.publisher = Publisher(self)
 
     # ---- what the application uses
 
@@ -58,7 +78,7 @@ class Agent(Turns):
             self.emit("error", message=self.settings.problem)
         try:
             while True:
-                await self.turn()
+                await self._turn()
         finally:
             watch.cancel()
 
@@ -69,9 +89,9 @@ class Agent(Turns):
 
     def rebootstrap(self):
         """Ask the Bootstrap service for a new configuration; a new one resets the board."""
-        if not self.bootstrapper:
+        if not self._bootstrapper:
             raise Rejected("rebootstrap: expected a setting bootstrap_url, got none")
-        self.bootstrapper.ask()
+        self._bootstrapper.ask()
         self.poll_now()
 
     @property
@@ -100,86 +120,113 @@ class Agent(Turns):
         text = io.StringIO()
         sys.print_exception(error, text)  # pyright: ignore[reportArgumentType]
         trace = text.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
-        self.updater.crashed(f"application: {trace}")
-        if self.updater.unproven:
+        self._updater.crashed(f"application: {trace}")
+        if self._updater.unproven:
             self.leaving()
             self.board.reset()
 
-    # ---- what the updater and the server call
+    # ---- one turn after another
 
-    def emit(self, event, **info):
-        info["event"] = event
+    async def _turn(self):
+        """One turn, and the rest after it."""
         try:
-            if self.on_event:
-                self.on_event(info)
-        except Exception as error:  # of the application's own: not the agent's end
-            sys.print_exception(error)
-
-    def beat(self):
-        """Progress was made: feeds the watchdog, and lets it be fed for a while."""
-        self._beat = time.ticks_ms()
-        self.board.feed()
-
-    def leaving(self):
-        """A reset follows: what waits in RAM goes to the flash."""
-        if self.publisher:
-            self.publisher.save()
-
-    def client(self):
-        """The HTTP client of all servers. Raises Rejected for certificates that are none."""
-        if not self._client:
-            from .servers import connect
-
-            self._client = connect(self.settings, self.beat)
-        return self._client
-
-    async def disconnect(self):
-        """Close every connection; the next request makes another."""
-        if self._client:
-            await self._client.close()
-
-    async def online(self):
-        """Join the network and have a clock. Raises Transient if the network cannot be joined."""
-        await self.board.connect()
-        try:
-            await self.clock.sync(self.beat)
+            if self._updater.active:
+                await self._updater.run()
+            if self._bootstrapper:
+                await self._bootstrapper.step()
+            await self._poll()
+            await self._deliver()
         except Transient as error:
-            self.emit("error", message=str(error))  # TLS will tell if the clock is too wrong
+            refused = isinstance(error, Unauthorised)
+            self.emit("pending" if refused else "error", message=str(error))
+            self._heard("mender", error)
+            wait = self._backoff.delay(error)
+        except MemoryError as error:
+            self.emit("error", message=str(error))
+            wait = self._backoff.delay()
+            if self._backoff.tries > _FULL_HEAPS:
+                self.board.reset()  # pieces do not mend themselves; the journal remembers
+        except (InstarError, OSError, ValueError) as error:
+            self.emit("error", message=str(error) or repr(error))
+            wait = self.settings.update_poll_interval
+        else:
+            self._backoff.reset()
+            self.emit("idle", seconds=self.settings.update_poll_interval)
+            return await self._rest(self.settings.update_poll_interval)
+        self.emit("retry", seconds=wait)
+        await self._rest(wait)
 
-    async def healthy(self):
-        """Raises Transient while the application's health check does not pass yet."""
-        if self.health is None:
+    def _heard(self, source, error=None):
+        if self._bootstrapper:
+            self._bootstrapper.heard(source, error)
+
+    async def _rest(self, seconds):
+        bootstrapper = self._bootstrapper
+        left = int(seconds * 1000)
+        while not self._wanted and left > 0:
+            began = time.ticks_ms()
+            await self._deliver()
+            if bootstrapper and bootstrapper.due:
+                break
+            await sleep(min(left, _NAP_MS) / 1000, self.beat, self._wake)
+            left -= time.ticks_diff(time.ticks_ms(), began)
+        self._wanted = False
+
+    async def _deliver(self):
+        publisher = self.publisher
+        if not publisher:
             return
-        verdict = self.health()
-        if hasattr(verdict, "send"):
-            verdict = await verdict  # pyright: ignore[reportGeneralTypeIssues]
-        if not verdict:
-            raise Transient("the application's health check does not pass")
+        publisher.tick()
+        if publisher.due:
+            self._heard("magistrala", await publisher.deliver())
 
-    def _join(self):
-        # Only what the settings ask for is imported.
-        settings = self.settings
-        if settings.mender_url and not self.server:
-            from .servers.mender import Mender
+    async def _poll(self, left=_IN_A_ROW):
+        await self.online()
+        if not self._server:
+            return await self._without_server()
+        await self._server.authorise()
+        self.emit("authorised")
+        self._heard("mender")
+        await self._report_inventory(self._server)
+        await self._settle()
+        deployment = await self._server.next_deployment(self._updater.provides())
+        if deployment:
+            await self._updater.start(deployment)
+            self._inventory_sent = None
+            # A few in a row at most: a server that offers for ever does not get a busy board.
+            if left > 1:
+                await self._poll(left - 1)
 
-            identity = settings.identity or self.board.identity()
-            self.server = Mender(settings, identity, self.client(), feed=self.beat)
-        if settings.bootstrap_url:
-            from .bootstrap import Bootstrapper
+    async def _without_server(self):
+        """No server gives updates: a board that only publishes."""
+        if not self.settings.magistrala_url:
+            raise Rejected("settings: expected mender_url, magistrala_url or bootstrap_url")
+        await self._settle()
+        if not self.publisher or not self.publisher.waiting:
+            self._heard("network")
 
-            self.bootstrapper = Bootstrapper(self)
-        if settings.store.names("out-"):  # of an earlier start
-            self._make_publisher()
+    async def _settle(self):
+        """The server was reached, or there is none: what runs on trial is judged, once."""
+        if not self._settled:
+            await self._updater.settle()
+            self._settled = True
 
-    def _make_publisher(self):
-        from .publisher import Publisher
-
-        self.publisher = Publisher(self)
-
-    async def _watch(self):
-        # The watchdog is fed only while the agent makes progress: a task that blocks the loop, or
-        # an agent that waits for ever, ends in a reset.
-        while True:
-            if time.ticks_diff(time.ticks_ms(), self._beat) < _STALL_MS:
-                self.board.feed()
-            await asyncio.sleep_ms(_WATCH_MS)
+    async def _report_inventory(self, server):
+        sent = self._inventory_sent
+        period = self.settings.inventory_poll_interval
+        if sent is not None and self.clock.now() - sent < period:
+            return
+        attributes = {
+            "instar_version": __version__,
+            "configuration": self.settings.digest[:12] or None,
+            "configuration_problem": self.settings.problem,
+        }
+        for more in (self.board.inventory(), self.inventory, self._updater.provides()):
+            attributes.update(more)
+        try:
+            await server.report_inventory(attributes)
+            self.emit("inventory")
+        except Rejected as error:
+            # A value that no server takes must not keep a mended application away.
+            self.emit("error", message=str(error))
+        self._inventory_sent = self.clock.now()

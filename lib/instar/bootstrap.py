@@ -12,7 +12,7 @@
 # SPDX-License-Identifier: MIT
 
 from . import memory
-from .errors import Broken, Rejected, Transient, Unauthorised
+from .errors import InstarError, Transient, Unauthorised
 from .retry import Backoff
 from .stopwatch import Stopwatch
 
@@ -94,19 +94,7 @@ class Bootstrapper:
         self._refusals.pop(source, None)
         # What a board is for comes first: where updates are configured, they have to work.
         if settings.on_trial and (source == "mender" or not settings.mender_url):
-            self._prove(settings)
-
-    def _prove(self, settings):
-        from .configuration import prove
-
-        try:
-            prove(settings.store)
-        except (OSError, Broken) as error:  # the next success tries again
-            return self._host.emit("error", message=f"configuration: {error}")
-        finally:
-            memory.forget("instar.configuration")
-        settings.on_trial = False
-        self._host.emit("configuration", state="proven", digest=settings.digest)
+            self._prove()
 
     @property
     def _overdue(self):
@@ -114,73 +102,46 @@ class Bootstrapper:
         settings = self._host.settings
         return settings.on_trial and self._uptime.seconds() >= settings.configuration_timeout
 
-    def _drop(self):
-        # Back to the configuration before, or to what the factory gave.
-        from .configuration import drop
-
-        settings = self._host.settings
-        drop(settings.store, f"nothing worked within {settings.configuration_timeout} s")
-        self._host.emit("configuration", state="dropped", digest=settings.digest)
-        self._restart()
-
-    def _restart(self):
-        self._host.leaving()
-        self._host.board.reset()
-
-    # ---- asking
+    # ---- what is rarely done, and has a module of its own for it
 
     async def _attempt(self):
-        # Ask once. Takes a new configuration by a reset; errors only set when to ask again.
-        self._host.emit("bootstrap", state="asked")
+        # Ask once. A new configuration resets the board; errors only set when to ask again.
         wait = 0
+        asked, self._asked = self._asked, False
         try:
-            taken = await self._fetch()
-        except (Transient, OSError, MemoryError) as error:
-            # 401, 403, 404: an operator has to do something first. All else may mend itself.
-            slow = isinstance(error, Unauthorised)
-            wait = self._told(error, self._slow if slow else self._fast)
-        except (Rejected, Broken) as error:
-            wait = self._told(error, self._slow)
+            from .fetching import fetch
+
+            self._stopped = not await fetch(self._host)
+        except (InstarError, OSError, MemoryError) as error:
+            self._host.emit("error", message=f"bootstrap: {str(error) or repr(error)}")
+            # 401, 403, 404, wrong content: an operator has to do something first. The rest mends
+            # itself.
+            mends = isinstance(error, (Transient, OSError, MemoryError))
+            slow = not mends or isinstance(error, Unauthorised)
+            wait = (self._slow if slow else self._fast).delay(error)
+            self._asked = asked
         else:
-            self._done(taken)
+            self._fast.reset()
+            self._refusals = {}
+            self._silent = {}
         finally:
-            for name in ("servers.magistrala", "configuration", "certificates", "crypto"):
-                memory.forget("instar." + name)
-            memory.restore()
+            self._forget()
         self._next = self._uptime.seconds() + wait
 
-    async def _fetch(self):
-        memory.release(memory.FULL_WINDOW)  # nothing is inflated now, and the answer is large
-        return self._take(await self._answer())
+    def _prove(self):
+        from .fetching import prove
 
-    async def _answer(self):
-        from .servers.magistrala.bootstrap import BadRequest, bootstrap
+        prove(self._host)
+        self._forget()
 
-        host = self._host
-        identity = host.settings.identity or host.board.identity()
-        external_id = host.settings.external_id or identity.get("mac", "")
-        try:
-            return await bootstrap(host.settings, external_id, feed=host.beat)
-        except BadRequest:
-            self._stopped = True  # until ask(), or the next start
-            host.emit("bootstrap", state="stopped")
-            raise
+    def _drop(self):
+        from .fetching import drop
 
-    def _take(self, answer):
-        memory.forget("instar.servers.magistrala")
-        from .configuration import take
+        drop(self._host)
+        self._forget()
 
-        return take(self._host.settings, answer)
-
-    def _told(self, error, backoff):
-        self._host.emit("error", message=f"bootstrap: {str(error) or repr(error)}")
-        return backoff.delay(error)
-
-    def _done(self, taken):
-        self._asked = False
-        self._refusals = {}
-        self._silent = {}
-        self._fast.reset()
-        self._host.emit("bootstrap", state="taken" if taken else "unchanged")
-        if taken:
-            self._restart()
+    def _forget(self):
+        names = ("fetching", "servers.magistrala", "configuration", "certificates", "crypto")
+        for name in names:
+            memory.forget("instar." + name)
+        memory.restore()

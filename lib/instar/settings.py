@@ -20,8 +20,7 @@ _MAX_FILE = const(8192)
 
 
 class Settings:
-    """Every setting is an attribute; `store` is the board's Store, `factory` the file's dict on a
-    board that bootstraps, else empty.
+    """Every setting is an attribute; `store` is the board's Store.
 
     Of the configuration in use, if there is one: `configured` (bool), `on_trial` (bool), `digest`
     (hex, else ""), `application` (dict: what is not for instar). `problem`: what is wrong with
@@ -39,8 +38,8 @@ class Settings:
         self.application = {}
         self.problem = None
         self._kinds = ()
+        self._given = values
         self._values = checked(values)
-        self.factory = values if self.bootstrap_url else {}
         memory.forget("instar.options")
 
     @classmethod
@@ -49,16 +48,16 @@ class Settings:
 
         Raises Rejected if the file is missing, too large, no JSON, or wrong in it.
         """
-        try:
-            values = json.loads(_file(path))
-        except ValueError:
-            raise Rejected(f"settings: {path} is no JSON")
-        if not isinstance(values, dict):
-            raise Rejected(f"settings: {path} holds a {type(values).__name__}, expected an object")
-        settings = cls(values, store)
+        settings = cls(_read(path), store)
         if store and settings.bootstrap_url:
             settings._configure()
+        settings._given = path  # the dict is not kept: it is read again if it is needed
         return settings
+
+    @property
+    def factory(self):
+        """The factory's settings, as a dict."""
+        return _read(self._given) if isinstance(self._given, str) else self._given
 
     def _configure(self):
         from .configuration import load
@@ -110,6 +109,16 @@ class Settings:
             return blobs(self.store, self.digest, kind)
         finally:
             memory.forget("instar.configuration")
+
+
+def _read(path):
+    try:
+        values = json.loads(_file(path))
+    except ValueError:
+        raise Rejected(f"settings: {path} is no JSON")
+    if not isinstance(values, dict):
+        raise Rejected(f"settings: {path} holds a {type(values).__name__}, expected an object")
+    return values
 
 
 def _file(path):

@@ -1,0 +1,91 @@
+# What the parts of an agent ask of it: the board, the settings, the clock, a network, one HTTP
+# client for all servers; and where they tell what happens.
+#
+#   class Agent(Host): ...
+#   host.emit("state", state="download"); host.beat(); await host.online()
+# SPDX-License-Identifier: MIT
+
+import asyncio
+import sys
+import time
+
+from micropython import const
+
+from .clock import Clock
+from .errors import Transient
+
+_STALL_MS = const(180000)  # longer than any wait that is allowed to happen
+_WATCH_MS = const(1000)
+
+
+class Host:
+    """settings: Settings with its store; board: the board's own module; on_event: called with a
+    dict for each event. health, inventory: the application's check, and its own attributes."""
+
+    def __init__(self, settings, board, on_event):
+        self.settings = settings
+        self.board = board
+        self.clock = Clock(board, settings.ntp_host, settings.ntp_port)
+        self.on_event = on_event
+        self.health = None
+        self.inventory = {}
+        self.publisher = None
+        self._client = None
+        self._beat = time.ticks_ms()
+
+    def emit(self, event, **info):
+        info["event"] = event
+        try:
+            if self.on_event:
+                self.on_event(info)
+        except Exception as error:  # of the application's own: not the agent's end
+            sys.print_exception(error)
+
+    def beat(self):
+        """Progress was made: feeds the watchdog, and lets it be fed for a while."""
+        self._beat = time.ticks_ms()
+        self.board.feed()
+
+    def leaving(self):
+        """A reset follows: what waits in RAM goes to the flash."""
+        if self.publisher:
+            self.publisher.save()
+
+    def client(self):
+        """The HTTP client of all servers. Raises Rejected for certificates that are none."""
+        if not self._client:
+            from .servers import connect
+
+            self._client = connect(self.settings, self.beat)
+        return self._client
+
+    async def disconnect(self):
+        """Close every connection; the next request makes another."""
+        if self._client:
+            await self._client.close()
+
+    async def online(self):
+        """Join the network and have a clock. Raises Transient if the network cannot be joined."""
+        await self.board.connect()
+        try:
+            await self.clock.sync(self.beat)
+        except Transient as error:
+            self.emit("error", message=str(error))  # TLS will tell if the clock is too wrong
+
+    async def healthy(self):
+        """Raises Transient while the application's health check does not pass yet."""
+        if self.health is None:
+            return
+        verdict = self.health()
+        if hasattr(verdict, "send"):
+            verdict = await verdict  # pyright: ignore[reportGeneralTypeIssues]
+        if not verdict:
+            raise Transient("the application's health check does not pass")
+
+    async def _watch(self):
+        # The watchdog is fed only while the agent makes progress: a task that blocks the loop, or
+        # an agent that waits for ever, ends in a reset.
+        while True:
+            if time.ticks_diff(time.ticks_ms(), self._beat) < _STALL_MS:
+                self.board.feed()
+            await asyncio.sleep_ms(_WATCH_MS)
