@@ -1,13 +1,15 @@
 """The whole job on one machine: `make demo` runs this.
 
-A development server with TLS, and a simulated ESP32 that was flashed with release-1. The board
-asks to be accepted, reports its inventory, takes release-2 into its other slot, reboots into it,
-proves itself and commits. release-3 crashes at its start: the boot loader goes back, and the
-board reports the failure with its log. The last table holds what board and server say against
-each other.
+A development server, and a simulated ESP32 that was flashed with release-1 and knows nothing but
+a URL and two keys. It fetches its configuration from the Bootstrap service, encrypted, over plain
+HTTP; from then on it speaks TLS to the servers named there. It asks to be accepted, reports its
+inventory, publishes its measurements, takes release-2 into its other slot, reboots into it, proves
+itself and commits. release-3 crashes at its start: the boot loader goes back, and the board
+reports the failure with its log. The last table holds what board and server say against each
+other.
 
-Exits 0 only if the running slot's bytes hash to the payload's checksum and the server received
-exactly the statuses that are expected.
+Exits 0 only if the running slot's bytes hash to the payload's checksum, and the server received
+exactly the statuses and measurements that are expected.
 """
 
 from __future__ import annotations
@@ -26,12 +28,15 @@ from rich.table import Table
 from instar_tools import flash_builder, image_builder
 from instar_tools.artifact_reader import read_artifact
 from instar_tools.artifact_writer import ROOTFS, write_artifact
+from instar_tools.board_kinds import ESP32_GENERIC
 from instar_tools.paths import FIRMWARE, ROOT
 from instar_tools.server.testing import DevServer
 from instar_tools.simulator import Simulator
 
 WORK = ROOT / "build" / "demo"
 DEVICE_TYPE = "esp32"
+EXTERNAL_KEY = "a1d0-the-key-on-the-label"
+CRYPTO_KEY = "v7aT0HGxJxt2gULzr3RHwf4WIf6DusPp"  # of the Bootstrap service, 32 characters
 GOOD = ["downloading", "installing", "rebooting", "installing", "success"]
 BAD = ["downloading", "installing", "rebooting", "failure"]
 CRASH = "raise RuntimeError('the sensor library does not start')\n"
@@ -48,31 +53,49 @@ class Demo:
         self.slot = ""
         self.heap: dict = {}
         self.crashed = False
+        self.boots = self.published = 0
+        self.configured = ""
+        self.taken: list[dict] = []
         self.reports: dict[str, list[str]] = {}  # release -> what the board says it reported
         self.progress: Progress | None = None
         self.board = Simulator(self.flash, on_event=self.event)
 
     def prepare(self) -> None:
-        """The board as it leaves the bench: flashed with release-1, with its settings."""
-        (WORK / "api-ca.der").write_bytes(self.server.ca_der)
-        (WORK / "storage-ca.der").write_bytes(self.server.storage_ca_der)
+        """The board as it leaves the factory: flashed with release-1, else blank."""
         settings = {
-            "mender_url": self.server.url,
+            "bootstrap_url": self.server.bootstrap_url,
+            "bootstrap_plain_http": True,
+            "external_key": EXTERNAL_KEY,
+            "crypto_key": CRYPTO_KEY,
             "device_type": DEVICE_TYPE,
             "artifact_name": "release-1",
-            "ca": ["/api-ca.der", "/storage-ca.der"],
             "ntp_host": "127.0.0.1",
             "ntp_port": self.server.sntp_port,
-            "update_poll_interval": 1,
             "retry_interval": 1,
             "retry_interval_max": 2,
         }
-        (WORK / "settings.json").write_text(json.dumps(settings, indent=2))
-        names = ("api-ca.der", "storage-ca.der")
-        files = {f"/{name}": WORK / name for name in names}
-        files["/instar.json"] = WORK / "settings.json"
+        files = {"/instar.json": json.dumps(settings).encode()}
         flash_builder.write_flash(self.flash, build("release-1", ""), files=files)
-        say("board", "flashed: release-1 in slot ota_0, settings, two CAs, no key yet")
+        say("board", "flashed: release-1 in slot ota_0; a URL and two keys, no certificate")
+
+    def register(self) -> None:
+        """What an operator tells the Bootstrap service of this board, known by its MAC address."""
+        mac = ":".join(f"{byte:02x}" for byte in self.flash.read_bytes()[:6])
+        content = {
+            "mender_url": self.server.url,
+            "magistrala_url": self.server.url,
+            "magistrala_domain": "lab",
+            "update_poll_interval": 1,
+        }
+        client = self.server.add_config(
+            mac,
+            EXTERNAL_KEY,
+            content=json.dumps({"instar": content, "room": "7"}),
+            channels=["readings"],
+            ca_cert=Path(self.server.ca_bundle).read_text(),
+        )
+        self.server.connect(client)
+        say("server", f"an operator registers {mac}: two CAs, the servers' URLs, a channel")
 
     def event(self, event: dict) -> None:
         """Each event of the board and of its simulator, as a line; accepts the board."""
@@ -83,6 +106,13 @@ class Demo:
             self.crashed = True
         if event["event"] == "boot":
             self.slot = event["slot"]
+            self.boots += 1
+        elif event.get("state") == "taken":
+            self.taken.append(event)
+        elif event["event"] == "configuration":
+            self.configured = event["state"]
+        elif event["event"] == "published":
+            self.published += event["records"]
         elif event["event"] == "heap":
             self.heap = event
         elif event["event"] == "pending":
@@ -127,6 +157,14 @@ class Demo:
         say("server", f"{name}.mender uploaded, {path.stat().st_size} bytes")
         return path
 
+    def bootstraps(self) -> int:
+        """How often the server gave a configuration out, encrypted."""
+        seen = self.server.requests()
+        return sum(
+            request["status"] == 200 and "/bootstrap/secure/" in request["path"]
+            for request in seen
+        )
+
     def inventory(self) -> dict:
         return self.server.inventory(self.device())
 
@@ -167,7 +205,10 @@ def describe(event: dict) -> str:
         return f"status [green]{event['status']}[/]"
     if name == "error":
         return "[red]" + event["message"].strip().splitlines()[-1].replace("[", "\\[") + "[/]"
-    return {"pending": "is not accepted yet", "inventory": "inventory sent"}.get(name, "")
+    if name in ("bootstrap", "configuration"):
+        return f"{name} {event['state']}"
+    words = {"pending": "is not accepted yet", "inventory": "inventory sent"}
+    return words.get(name, "measurements published" if name == "published" else "")
 
 
 def summary(demo: Demo, rows: list[tuple[str, object, object, object]]) -> bool:
@@ -181,9 +222,16 @@ def summary(demo: Demo, rows: list[tuple[str, object, object, object]]) -> bool:
     heap = demo.heap
     if heap:
         console.print(
-            f"heap: {heap['size'] // 1024} KiB (72wk) beside {heap['romfs'] // 1024} KiB of ROMFS"
+            f"heap: {heap['size'] // 1024} KiB ({ESP32_GENERIC.heap}) beside {heap['romfs'] // 1024} KiB of ROMFS"
         )
     return all(expected == board == server for _, expected, board, server in rows)
+
+
+def seen(demo: Demo) -> str:
+    """What the board's inventory says of its configuration."""
+    inventory = demo.inventory()
+    works = "configuration" in inventory and "configuration_problem" not in inventory
+    return "proven" if works else "not proven"
 
 
 def digest(data: bytes) -> str:
@@ -191,17 +239,18 @@ def digest(data: bytes) -> str:
 
 
 def show(value: object) -> str:
-    return "\n".join(value) if isinstance(value, list) else str(value)[:20]
+    return "\n".join(map(str, value)) if isinstance(value, list) else str(value)[:20]
 
 
 def main() -> int:
     began = time.monotonic()
     shutil.rmtree(WORK, ignore_errors=True)
     WORK.mkdir(parents=True)
-    with DevServer(WORK / "server") as server:
+    with DevServer(WORK / "server", bootstrap_key=CRYPTO_KEY) as server:
         demo = Demo(server)
         say("server", f"{server.url}, artifacts at {server.storage_url}")
         demo.prepare()
+        demo.register()
         demo.run("idle")
         good = demo.release("release-2", "")
         first = server.deploy("release-2", [demo.device()])
@@ -219,7 +268,13 @@ def main() -> int:
         last_good = [release for release, said in demo.reports.items() if said[-1] == "success"][
             -1
         ]
+        beats = sum(len(json.loads(message["body"])) for message in server.messages("readings"))
         rows = [
+            ("configurations taken", 1, len(demo.taken), demo.bootstraps()),
+            ("configuration works", "proven", demo.configured, seen(demo)),
+            # One at each start of an application that starts, the one before the board had a
+            # configuration among them.
+            ("measurements", demo.boots - 1, demo.published, beats),
             ("statuses of release-2", GOOD, demo.reports["release-2"], server.statuses(first)),
             ("statuses of release-3", BAD, demo.reports["release-3"], server.statuses(second)),
             ("slot that runs", "ota_1", demo.slot, slot),

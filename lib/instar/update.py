@@ -89,7 +89,8 @@ class Updater:
             self.note("error", str(error))
             journal.close()
         if not self.active:
-            return self._sweep()
+            self._sweep()
+            return memory.forget("instar.installers.leftovers")
         journal.starts += 1
         self.note("info", f"started in {journal.state}: {self._host.board.reset_cause()}")
         self._save()  # counted, whatever the next lines end in

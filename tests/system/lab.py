@@ -30,6 +30,10 @@ GOOD = ["downloading", "installing", "rebooting", "installing", "success"]
 ROLLED_BACK = ["downloading", "installing", "rebooting", "failure"]
 DEVICE_TYPES = {"ESP32_GENERIC": "esp32", "RPI_PICO_W": "pico-w"}
 APP = "micropython-app"
+EXTERNAL_KEY = "the-key-on-the-label"
+CRYPTO_KEY = "12345678910111213141516171819202"  # what the service has if nobody said another
+# What an ESP32 needs for all of Mender: gzip, P-256, every payload type. The tests hold it.
+MENDER_HEAP = "72wk"
 STORE_HEADER = 12  # magic, length, CRC before a record of the board's store
 SECONDS = 60  # a limit for a board that never comes to an end, not a measure
 
@@ -52,6 +56,8 @@ class Lab:
         self.folder = folder
         self.server = server
         self.kind = KINDS[board]
+        if self.kind is ESP32_GENERIC:
+            simulator.setdefault("heap", MENDER_HEAP)
         self.device_type = DEVICE_TYPES[board]
         self.path = folder / "board.flash"
         self.events: list[dict] = []
@@ -97,11 +103,61 @@ class Lab:
             **(settings or {}),
         }
         content = {
-            "/instar.json": json.dumps(self.settings).encode(),
             "/api-ca.der": self.server.ca_der,
             "/storage-ca.der": self.server.storage_ca_der,
             **(files or {}),
         }
+        self._make(first, content, app)
+
+    def flash_blank(self, settings: dict | None = None, app: str | None = None) -> None:
+        """Make the flash file of a board from the factory: a URL, two keys, no certificate."""
+        self.settings = {
+            "bootstrap_url": self.server.bootstrap_url,
+            "bootstrap_plain_http": True,
+            "bootstrap_slow_interval": 1,
+            "external_key": EXTERNAL_KEY,
+            "crypto_key": CRYPTO_KEY,
+            "device_type": self.device_type,
+            "wifi_ssid": "lab",
+            "ntp_host": "127.0.0.1",
+            "ntp_port": self.server.sntp_port,
+            "retry_interval": 1,
+            "retry_interval_max": 1,
+            "http_timeout": 5,
+            **(settings or {}),
+        }
+        self._make(None, {}, app)
+
+    def register(self, content: dict | None = None, **more) -> str:
+        """Upload a configuration for this board: where Mender and Magistrala are, and `content`
+        (settings, and None to leave one out). Returns the client's id, connected."""
+        fields = {"ca_cert": self.server.ca_bundle.read_text(), "channels": ["readings"], **more}
+        client = self.server.add_config(
+            self.mac, EXTERNAL_KEY, content=self.content(content), **fields
+        )
+        self.server.connect(client)
+        return client
+
+    def content(self, content: dict | None = None) -> str:
+        """What the configuration says, as the service has it."""
+        settings = {
+            "mender_url": self.server.url,
+            "magistrala_url": self.server.url,
+            "magistrala_domain": "lab",
+            "update_poll_interval": 1,
+            "proof_timeout": 30,
+            **(content or {}),
+        }
+        found = {name: value for name, value in settings.items() if value is not None}
+        return json.dumps({"instar": found, "room": "7"})
+
+    @property
+    def mac(self) -> str:
+        """The board's MAC address, which lies at the beginning of its flash."""
+        return ":".join(f"{byte:02x}" for byte in self.path.read_bytes()[:6])
+
+    def _make(self, first: bytes | None, files: dict[str, bytes], app: str | None) -> None:
+        content = {"/instar.json": json.dumps(self.settings).encode(), **files}
         if self.kind.firmware_slots:
             first = first or image("release-1", app=app)
         else:

@@ -209,6 +209,10 @@ class Client:
         }
         self.call("PATCH" if self._profile == "profiles" else "PUT", where, body)
 
+    def update_certs(self, client_id: str, domain: str = "lab", **certs: str) -> None:
+        """Replace client_cert, client_key and ca_cert."""
+        self.call("PATCH", f"{self._configs(domain)}/certs/{client_id}", certs)
+
     def connect(self, client_id: str, state: int = 1, domain: str = "lab") -> None:
         """Connect the client to its channels (1), or disconnect it (0)."""
         where = self._configs(domain)
