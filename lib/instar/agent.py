@@ -26,7 +26,7 @@ from .retry import Backoff, sleep
 from .update import Updater
 
 _IN_A_ROW = const(3)
-_NAP_MS = const(60000)
+_NAP_S = const(60)
 _FULL_HEAPS = const(3)  # in a row
 
 
@@ -165,20 +165,22 @@ class Agent(Host):
         left = int(seconds * 1000)
         while not self._wanted and left > 0:
             began = time.ticks_ms()
-            await self._deliver()
+            nap = await self._deliver()
             if bootstrapper and bootstrapper.due:
                 break
-            await sleep(min(left, _NAP_MS) / 1000, self.beat, self._wake)
+            await sleep(min(left / 1000, nap), self.beat, self._wake)
             left -= time.ticks_diff(time.ticks_ms(), began)
         self._wanted = False
 
     async def _deliver(self):
+        # Returns for how many seconds nothing can be done.
         publisher = self.publisher
         if not publisher:
-            return
+            return _NAP_S
         publisher.tick()
-        if publisher.due:
+        if publisher.wait == 0:
             self._heard("magistrala", await publisher.deliver())
+        return min(_NAP_S, publisher.wait or _NAP_S)
 
     async def _poll(self, left=_IN_A_ROW):
         await self.online()

@@ -58,11 +58,13 @@ class Publisher:
         return self._outbox.waiting
 
     @property
-    def due(self):
-        """Whether something waits that can be sent, and it is not too early after an error."""
+    def wait(self):
+        """Seconds until deliver() should be called: 0 is now, None is when something is there
+        that can be sent."""
         settings = self._host.settings
-        known = settings.magistrala_url and settings.magistrala_secret
-        return bool(known and self.waiting and self._uptime.seconds() >= self._next)
+        if not self.waiting or not settings.magistrala_url or not settings.magistrala_secret:
+            return None
+        return max(0, self._next - self._uptime.seconds())
 
     async def deliver(self):
         """Send all that waits, oldest first. Returns None, or the error that ended it, which was
