@@ -61,7 +61,7 @@ class Agent(Host):
             from .bootstrap import Bootstrapper
 
             self._bootstrapper = Bootstrapper(self)
-        if settings.store.names("out-"):  # of an earlier start
+        if settings.magistrala_url and settings.store.names("out-"):  # of an earlier start
             self._make_publisher()
 
     def _make_publisher(self):

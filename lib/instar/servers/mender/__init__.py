@@ -11,15 +11,12 @@
 # once. Limits: no update control maps, no tiers; one download at a time.
 # SPDX-License-Identifier: MIT
 
-import asyncio
-import json
 import os
-from binascii import b2a_base64
 
 from micropython import const
 
 from ... import memory
-from ...errors import Broken, Rejected, Unauthorised
+from ...errors import Rejected, Unauthorised
 from ...http.download import open_range
 
 _API = "/api/devices/v%d/%s"
@@ -75,14 +72,7 @@ class Mender:
         if self._token and not fresh:
             return
         self._token = ""
-        try:
-            body, signature = await self._signed_request()
-        finally:
-            memory.forget("instar.crypto")
-        headers = {
-            "Content-Type": "application/json",
-            "X-MEN-Signature": b2a_base64(signature).decode().strip(),
-        }
+        body, headers = await self._signed_request()
         url = self._url + _API % (1, "authentication/auth_requests")
         response = await self._client.post(url, data=body, headers=headers, idempotent=True)
         if response.status_code == 401:
@@ -177,43 +167,11 @@ class Mender:
         return _API % (1, _DEPLOYMENTS + id + "/" + what)
 
     async def _signed_request(self):
-        key = await self._load_key()
-        body = await self._auth_request(key)
-        return body, await self._drive(key.sign(body))
+        from .auth import Identity
 
-    async def _auth_request(self, key):
-        names = sorted(self._identity)
-        pairs = [json.dumps(name) + ": " + json.dumps(self._identity[name]) for name in names]
-        request = {
-            "id_data": "{" + ", ".join(pairs) + "}",
-            "pubkey": await self._drive(key.public_pem()),
-        }
-        if self._settings.tenant_token:
-            request["tenant_token"] = self._settings.tenant_token
-        return json.dumps(request).encode()
-
-    async def _load_key(self):
-        # Another key is another device: one that is there is used or complained about, only.
-        from ...crypto import keys
-
-        store = self._settings.store
-        data = store.get("identity-key")
-        if data is None:
-            key = await self._drive(keys.generate(self._random))
-            store.put("identity-key", key.to_der())
-            if store.get("identity-key") != key.to_der():
-                raise Broken("identity key: expected to read back what was stored")
-            return key
+        identity = Identity(self._settings, self._identity, self._random, self._feed)
         try:
-            return keys.load(data)
-        except (Rejected, ValueError):
-            raise Broken("identity key: expected a P-256 or RSA key in the store, got damage")
-
-    async def _drive(self, steps):
-        while True:
-            self._feed()
-            try:
-                next(steps)
-            except StopIteration as done:
-                return done.value
-            await asyncio.sleep_ms(0)
+            return await identity.request()
+        finally:
+            memory.forget("instar.servers.mender.auth")
+            memory.forget("instar.crypto")
