@@ -107,8 +107,6 @@ class Agent(Host):
         is a network, and kept over an outage and a reboot. See publisher.py for the options.
 
         Raises Rejected for what cannot be sent, and where `publishes` is false."""
-        if not self.publishes:
-            raise Rejected("publish: expected magistrala_url and magistrala_secret, got none")
         if not self.publisher:
             self._make_publisher()
         self.publisher.publish(name, value, unit, **options)

@@ -5,14 +5,14 @@
 #   publisher.publish("temperature", 23.5, "Cel")     # queued, at once
 #   await publisher.deliver()                         # sends what waits; returns an error or None
 #
-# host offers: settings, clock, emit(event, **info), online(), client(). Events: published
-# (records), error.
+# host offers: settings, publishes, clock, emit(event, **info), online(), client(). Events:
+# published (records), error.
 # A message arrives at least once: one whose answer was lost, or that a power cut met between its
 # sending and the flash, is sent again with the same time stamp.
 # SPDX-License-Identifier: MIT
 
 from . import memory
-from .errors import InstarError
+from .errors import InstarError, Rejected
 from .outbox import Outbox
 from .retry import Backoff
 from .stopwatch import Stopwatch
@@ -39,10 +39,12 @@ class Publisher:
 
         channel: id, name or type of one of `magistrala_channels`; "": the one of type "data", else
         the first. time_us: microseconds since 1970; None: now, if the clock was set. Raises
-        Rejected for what SenML does not have.
+        Rejected for what SenML does not have, and where host.publishes is false.
         """
         from .senml import record
 
+        if not self._host.publishes:
+            raise Rejected("publish: expected magistrala_url and magistrala_secret, got none")
         if time_us is None:
             time_us = self._host.clock.stamp_us()
         # Which channel that is may be known only after the board was configured.

@@ -9,7 +9,6 @@
 # SPDX-License-Identifier: MIT
 
 import json
-import math
 from binascii import b2a_base64
 
 from micropython import const
@@ -66,7 +65,7 @@ def _value(name, value):
         return '"vb":true' if value else '"vb":false'
     if isinstance(value, int) and -1 << 63 <= value < 1 << 64:
         return '"v":%d' % value
-    if isinstance(value, float) and math.isfinite(value):
+    if isinstance(value, float) and value - value == 0:
         return '"v":' + json.dumps(value)
     data = value.encode() if isinstance(value, str) else value
     if isinstance(data, (bytes, bytearray)):

@@ -8,8 +8,6 @@
 # what bootstrap brought it is passed over (configuration.py), and `problem` says so.
 # SPDX-License-Identifier: MIT
 
-import json
-
 from micropython import const
 
 from . import memory
@@ -38,7 +36,7 @@ class Settings:
         self.application = {}
         self.problem = None
         self._kinds = ()
-        self._given = values
+        self.given = values
         self._values = checked(values)
         memory.forget("instar.options")
 
@@ -48,29 +46,27 @@ class Settings:
 
         Raises Rejected if the file is missing, too large, no JSON, or wrong in it.
         """
-        settings = cls(_read(path), store)
-        if store and settings.bootstrap_url:
-            settings._configure()
-        settings._given = path  # the dict is not kept: it is read again if it is needed
-        return settings
+        from .loading import load
+
+        try:
+            return load(cls, path, store)
+        finally:
+            memory.forget("instar.loading")
 
     @property
     def factory(self):
         """The factory's settings, as a dict."""
-        return _read(self._given) if isinstance(self._given, str) else self._given
+        from .loading import read
 
-    def _configure(self):
-        from .configuration import load
+        return read(self.given) if isinstance(self.given, str) else self.given
 
-        found, self.on_trial, self.problem = load(self.store, self.factory)
-        if found:
-            self.configured = True
-            self.digest = found.digest
-            self.application = found.application
-            self._kinds = found.kinds
-            self._values = found.values
-        memory.forget("instar.configuration")
-        memory.forget("instar.options")
+    def use(self, configuration):
+        """What the Bootstrap service brought lies over the factory's from now on."""
+        self.configured = True
+        self.digest = configuration.digest
+        self.application = configuration.application
+        self._kinds = configuration.kinds
+        self._values = configuration.values
 
     def __getattr__(self, name):
         try:
@@ -88,7 +84,7 @@ class Settings:
         The configuration's only where the factory gave none.
         """
         if self.artifact_verify_keys:
-            return [_file(path) for path in self.artifact_verify_keys]
+            return [file_at(path) for path in self.artifact_verify_keys]
         return self._blobs("artifact_keys")
 
     def client_certificate(self):
@@ -111,17 +107,8 @@ class Settings:
             memory.forget("instar.configuration")
 
 
-def _read(path):
-    try:
-        values = json.loads(_file(path))
-    except ValueError:
-        raise Rejected(f"settings: {path} is no JSON")
-    if not isinstance(values, dict):
-        raise Rejected(f"settings: {path} holds a {type(values).__name__}, expected an object")
-    return values
-
-
-def _file(path):
+def file_at(path):
+    """The bytes of a small file that the settings name. Raises Rejected if it is missing."""
     try:
         data = read_file(path, _MAX_FILE)
     except (Broken, OSError) as error:
@@ -132,7 +119,7 @@ def _file(path):
 
 
 def _der(path):
-    data = _file(path)
+    data = file_at(path)
     if data[:1] != b"\x30":
         raise Rejected(f"settings: {path} is not DER (expected first byte 0x30, got {data[:1]})")
     return data
