@@ -143,7 +143,7 @@ _TABLE = {
     "outbox_size": (65536, _between(0, 1 << 20), "0 to 1048576 bytes"),
     "outbox_save_interval": (600, _between(1, _DAY), "1 to 86400 seconds"),
 }
-_SECRET = ("tenant_token", "wifi_password", "external_key", "crypto_key", "magistrala_secret")
+SECRET = ("tenant_token", "wifi_password", "external_key", "crypto_key", "magistrala_secret")
 # Where plain HTTP has to be allowed in words, and by which setting.
 _PLAIN = {
     "mender_url": "allow_plain_http",
@@ -196,7 +196,7 @@ def _check(name, value):
         raise Rejected(f"settings: unknown name {repr(name)[:40]}; known: {sorted(_TABLE)}")
     _, good, expected = _TABLE[name]
     if not good(value):
-        came = "another value" if name in _SECRET else _shown(value)
+        came = "another value" if name in SECRET else _shown(value)
         if good is _url and "@" in came:
             came = "one with an @"  # before which there may be a password
         raise Rejected(f"settings: {name}: expected {expected}, got {came[:80]}")

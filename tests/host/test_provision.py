@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 
 import pytest
@@ -12,6 +13,7 @@ from click.testing import CliRunner
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from own_certificates import self_signed
 
+from instar_tools.board_code import BOARD
 from instar_tools.cli import main
 
 KEY = "an-external-key-of-this-board"
@@ -278,6 +280,12 @@ def test_force_does_not_help_what_is_refused(desk):
     before = (desk.folder / "instar.json").read_bytes()
     desk.https("--force", "--set", "watchdog=1", code=1)
     assert (desk.folder / "instar.json").read_bytes() == before
+
+
+def test_of_the_boards_code_only_public_names_are_used():
+    for program in BOARD.glob("*.py"):
+        private = re.findall(r"\b(?!self\b)\w+\._(?!_)\w+", program.read_text())
+        assert private == [], program
 
 
 def test_without_micropython_there_is_no_verdict(desk, monkeypatch):

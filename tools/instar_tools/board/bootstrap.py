@@ -81,7 +81,7 @@ def report(settings, answer, problem):
         "problem": problem,
         "answer": answer and {name: getattr(answer, name) for name in _TOLD},
         "kept": None if problem else kept(settings, answer),
-        "secret": options._SECRET,
+        "secret": options.SECRET,
     }
 
 

@@ -60,7 +60,7 @@ def check():
     Client(ca=ca, cert=cert, key=key).prepare()
     identity = settings.identity or {"mac": _MAC}
     external_id = settings.external_id or identity.get("mac", "")
-    bootstrap._Service(settings, external_id, os.urandom)
+    bootstrap.check(settings, external_id)
     keys = settings.verify_keys()
     if keys:
         from instar.artifact.signature import Verifier
@@ -83,7 +83,7 @@ def answer(options):
         problem = str(error)
     except OSError as error:
         problem = f"the file system does not take the files: {error}"
-    return {"problem": problem, "secret": known._SECRET}
+    return {"problem": problem, "secret": known.SECRET}
 
 
 def main(options):

@@ -63,6 +63,11 @@ async def bootstrap(settings, external_id, random=os.urandom, feed=None):
         await client.close()
 
 
+def check(settings, external_id):
+    """Make what bootstrap() would send, and send nothing. Raises what bootstrap() would."""
+    _Service(settings, external_id, os.urandom)
+
+
 class _Service:
     # Where to ask, and what with: made, and refused, before anything is sent.
 
