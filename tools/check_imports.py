@@ -14,7 +14,8 @@ LIB = Path(__file__).resolve().parents[1] / "lib" / "instar"
 
 ALLOWED = {
     "assembly": {"agent", "installers", "settings", "store"},
-    "agent": {"host", "update", "servers", "settings", "bootstrap", "publisher"},
+    "agent": {"host", "update", "parts"},
+    "parts": {"servers", "bootstrap", "publisher"},
     "host": {"clock", "servers"},
     "bootstrap": {"fetching"},
     "fetching": {"servers", "configuration"},

@@ -19,7 +19,7 @@ import time
 
 from micropython import const
 
-from . import __version__
+from . import __version__, memory
 from .errors import InstarError, Rejected, Transient, Unauthorised
 from .host import Host
 from .retry import Backoff, sleep
@@ -45,29 +45,16 @@ class Agent(Host):
         self._settled = False
         self._server = server
         self._bootstrapper = None
-        self._join()
+        self._part("join")
         self._updater = Updater(self, self._server, installers)
         self._updater.restore()
 
-    def _join(self):
-        # Only what the settings ask for is imported.
-        settings = self.settings
-        if settings.mender_url and not self._server:
-            from .servers.mender import Mender
+    def _part(self, name):
+        # What is rarely done is imported for it, and unloaded again.
+        from . import parts
 
-            identity = settings.identity or self.board.identity()
-            self._server = Mender(settings, identity, self.client(), feed=self.beat)
-        if settings.bootstrap_url:
-            from .bootstrap import Bootstrapper
-
-            self._bootstrapper = Bootstrapper(self)
-        if settings.magistrala_url and settings.store.names("out-"):  # of an earlier start
-            self._make_publisher()
-
-    def _make_publisher(self):
-        from .publisher import Publisher
-
-        self.publisher = Publisher(self)
+        getattr(parts, name)(self)
+        memory.forget("instar.parts")
 
     # ---- what the application uses
 
@@ -108,7 +95,7 @@ class Agent(Host):
 
         Raises Rejected for what cannot be sent, and where `publishes` is false."""
         if not self.publisher:
-            self._make_publisher()
+            self._part("make_publisher")
         self.publisher.publish(name, value, unit, **options)
         self._wake.set()
 
@@ -128,7 +115,7 @@ class Agent(Host):
     async def _turn(self):
         """One turn, and the rest after it."""
         try:
-            if self._updater.active:
+            if self._updater.active and self._server:
                 await self._updater.run()
             if self._bootstrapper:
                 await self._bootstrapper.step()
@@ -143,6 +130,7 @@ class Agent(Host):
             self.emit("error", message=str(error))
             wait = self._backoff.delay()
             if self._backoff.tries > _FULL_HEAPS:
+                self.leaving()
                 self.board.reset()  # pieces do not mend themselves; the journal remembers
         except (InstarError, OSError, ValueError) as error:
             self.emit("error", message=str(error) or repr(error))
@@ -164,10 +152,10 @@ class Agent(Host):
         while not self._wanted and left > 0:
             began = time.ticks_ms()
             nap = await self._deliver()
-            if bootstrapper and bootstrapper.due:
-                break
             await sleep(min(left / 1000, nap), self.beat, self._wake)
             left -= time.ticks_diff(time.ticks_ms(), began)
+            if bootstrapper and bootstrapper.due:
+                break
         self._wanted = False
 
     async def _deliver(self):
@@ -183,27 +171,20 @@ class Agent(Host):
     async def _poll(self, left=_IN_A_ROW):
         await self.online()
         if not self._server:
-            return await self._without_server()
+            await self._settle()
+            return self._part("go_without")
         await self._server.authorise()
         self.emit("authorised")
-        self._heard("mender")
         await self._report_inventory(self._server)
         await self._settle()
         deployment = await self._server.next_deployment(self._updater.provides())
+        self._heard("mender")  # not before: a token may be an old one
         if deployment:
             await self._updater.start(deployment)
             self._inventory_sent = None
             # A few in a row at most: a server that offers for ever does not get a busy board.
             if left > 1:
                 await self._poll(left - 1)
-
-    async def _without_server(self):
-        """No server gives updates: a board that only publishes."""
-        if not self.settings.magistrala_url:
-            raise Rejected("settings: expected mender_url, magistrala_url or bootstrap_url")
-        await self._settle()
-        if not self.publisher or not self.publisher.waiting:
-            self._heard("network")
 
     async def _settle(self):
         """The server was reached, or there is none: what runs on trial is judged, once."""

@@ -29,7 +29,8 @@ class Bootstrapper:
         self._fast = Backoff(settings.retry_interval, settings.retry_interval_max)
         self._slow = Backoff(slow, slow)
         self._uptime = Stopwatch()
-        self._next = 0  # seconds of uptime: no attempt before
+        # Seconds of uptime: no attempt before. One that was just dropped is likely to come again.
+        self._next = self._slow.delay() if settings.problem else 0
         self._asked = False
         self._stopped = False
         self._refusals = {}  # who refused the board -> how often in a row
@@ -72,8 +73,6 @@ class Bootstrapper:
         if self._overdue:
             self._drop()
         if self.due:
-            await host.online()
-            await host.disconnect()  # the Bootstrap service has a client of its own
             await self._attempt()
         if not host.settings.configured and not host.settings.mender_url:
             raise Transient("no configuration yet", self.wait)
@@ -109,6 +108,8 @@ class Bootstrapper:
         wait = 0
         asked, self._asked = self._asked, False
         try:
+            await self._host.online()
+            await self._host.disconnect()  # the Bootstrap service has a client of its own
             from .fetching import fetch
 
             self._stopped = not await fetch(self._host)
@@ -129,9 +130,12 @@ class Bootstrapper:
         self._next = self._uptime.seconds() + wait
 
     def _prove(self):
-        from .fetching import prove
+        try:
+            from .fetching import prove
 
-        prove(self._host)
+            prove(self._host)
+        except MemoryError as error:  # the next success tries again
+            self._host.emit("error", message=f"configuration: {error}")
         self._forget()
 
     def _drop(self):

@@ -9,7 +9,8 @@
 # which `config-starts` counts. `config-dropped` says why the last one went. What matters in each
 # step is one atomic operation of the store: a power cut leaves the old state or the new one.
 # A configuration in its record: version, SHA-256 of the answer, size of the JSON; the JSON with
-# "values", "application" and "blobs" [[kind, size], ...]; then those blobs, DER after DER.
+# "values" and "blobs" [[kind, size], ...]; then those blobs: certificates and keys in DER, and
+# what is for the application, as JSON.
 #
 # Limits: 16 KiB in all. take() blocks for a public-key operation, see certificates.py.
 # SPDX-License-Identifier: MIT
@@ -40,14 +41,13 @@ _UNUSABLE = (Broken, Rejected, OSError, ValueError)  # what reading a record may
 
 class Configuration:
     """One record as read: `digest` (hex), `values` (every setting, the factory's included),
-    `application` (dict), `kinds` (of its blobs: "ca", "client", "artifact_keys")."""
+    `kinds` (of its blobs: "ca", "client", "artifact_keys", "application")."""
 
     def __init__(self, store, name, factory):
         """Raises one of _UNUSABLE for a record that this firmware cannot use."""
         self.digest, body = _opened(store.get(name))  # which leaves the heap before options comes
         from .options import overlaid
 
-        self.application = body["application"]
         self.kinds = {kind for kind, _ in body["blobs"]}
         self.values = overlaid(factory, body["values"])
 
@@ -77,7 +77,7 @@ def load(store, factory):
 
 
 def blobs(store, digest, kind):
-    """The DERs of one kind, a list of bytes, of the configuration with this digest.
+    """The blobs of one kind, a list of bytes, of the configuration with this digest.
 
     Raises Broken if it is not there any more or is damaged.
     """
@@ -188,8 +188,10 @@ def _record(factory, answer):
     finally:
         for name in ("content", "certificates", "crypto", "options"):
             memory.forget("instar." + name)
+    if application:
+        ders.append(("application", _json(application)))
     sizes = [(kind, len(der)) for kind, der in ders]
-    text = _json({"values": values, "application": application, "blobs": sizes})
+    text = _json({"values": values, "blobs": sizes})
     size = _HEAD_SIZE + len(text) + sum([len(der) for _, der in ders])
     if size > _MAX_RECORD:
         raise Rejected(f"configuration: expected at most {_MAX_RECORD} bytes in all, got {size}")

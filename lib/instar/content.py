@@ -80,7 +80,9 @@ def _check(factory, values, content):
     from .options import overlaid
 
     try:
-        overlaid(factory, values)
+        merged = overlaid(factory, values)
+        if not merged["mender_url"] and not merged["magistrala_url"]:
+            raise Rejected("configuration: expected mender_url or magistrala_url, got neither")
     except Rejected as error:
         if content and "instar" not in content:
             raise Rejected(f'{error} (content without "instar" is all settings)')

@@ -7,8 +7,14 @@
 # host: as for bootstrap.py, which unloads this module, and all it imports, after use.
 # SPDX-License-Identifier: MIT
 
+import asyncio
+
+from micropython import const
+
 from . import memory
-from .errors import Broken
+from .errors import Broken, Transient
+
+_PATIENCE = const(4)  # times http_timeout, which is for a single silence
 
 
 async def fetch(host):
@@ -39,8 +45,12 @@ async def _ask(host):
 
     identity = host.settings.identity or host.board.identity()
     external_id = host.settings.external_id or identity.get("mac", "")
+    limit = _PATIENCE * host.settings.http_timeout
     try:
-        return await bootstrap(host.settings, external_id, feed=host.beat)
+        answer = bootstrap(host.settings, external_id, feed=host.beat)
+        return await asyncio.wait_for(answer, limit)
+    except asyncio.TimeoutError:
+        raise Transient(f"the service: expected a whole answer within {limit} s")
     except BadRequest as error:
         host.emit("error", message=f"bootstrap: {error}")
         return None
@@ -65,7 +75,10 @@ def drop(host):
     from .configuration import drop
 
     settings = host.settings
-    drop(settings.store, f"nothing worked within {settings.configuration_timeout} s")
+    try:
+        drop(settings.store, f"nothing worked within {settings.configuration_timeout} s")
+    except (OSError, Broken) as error:  # it, or the note why: the next start has its own limit
+        host.emit("error", message=f"configuration: {error}")
     host.emit("configuration", state="dropped", digest=settings.digest)
     _restart(host)
 

@@ -28,7 +28,7 @@ _held = {}
 _wanted = False
 
 
-def reserve():
+def reserve(windows=(FULL_WINDOW, SMALL_WINDOW)):
     """Hold the places of both windows: call it once, early at boot.
 
     Returns whether the large place is held; without it inflating works while the heap has room.
@@ -37,7 +37,7 @@ def reserve():
     _wanted = True
     gc.collect()
     gc.disable()  # a try that fails would collect by itself, before its exception is garbage
-    for window in (FULL_WINDOW, SMALL_WINDOW):
+    for window in windows:
         size = _PLACES[window]
         # Small things may have settled at the edges while it was in use: then what is left of it.
         while window not in _held and size >= 1 << window:
@@ -51,10 +51,10 @@ def reserve():
     return FULL_WINDOW in _held
 
 
-def restore():
+def restore(windows=(FULL_WINDOW, SMALL_WINDOW)):
     """Hold again what was released, where reserve() had been called before."""
     if _wanted:
-        reserve()
+        reserve(windows)
 
 
 def release(window):

@@ -85,7 +85,7 @@ def _channel(item):
 
 
 def _watchdog(value):
-    return value == 0 or _between(3, 3600)(value)
+    return _between(0, 0)(value) or _between(3, 3600)(value)
 
 
 def _between(low, high):

@@ -12,7 +12,7 @@
 # SPDX-License-Identifier: MIT
 
 from . import memory
-from .errors import InstarError, Rejected
+from .errors import InstarError, Rejected, Transient
 from .outbox import Outbox
 from .retry import Backoff
 from .stopwatch import Stopwatch
@@ -30,6 +30,7 @@ class Publisher:
         self._backoff = Backoff(settings.retry_interval, settings.retry_interval_max)
         self._uptime = Stopwatch()
         self._next = 0  # seconds of uptime: nothing is sent before
+        self._taken = self._refusal = None
 
     def _note(self, level, text):
         self._host.emit("error", message=text)
@@ -69,8 +70,9 @@ class Publisher:
         return max(0, self._next - self._uptime.seconds())
 
     async def deliver(self):
-        """Send all that waits, oldest first. Returns None, or the error that ended it, which was
-        told and delays the next try."""
+        """Send what waits, oldest first. Returns None if the server took something; else the
+        error that ended it, which was told and delays the next try, or the server's refusal."""
+        self._taken = self._refusal = None
         try:
             await self._host.online()
             await self._send_all()
@@ -81,7 +83,7 @@ class Publisher:
         finally:
             memory.forget("instar.servers.magistrala")
         self._backoff.reset()
-        return None
+        return None if self._taken else self._refusal
 
     async def _send_all(self):
         from .servers.magistrala.messages import Messages
@@ -90,8 +92,16 @@ class Publisher:
 
         async def send(topic, records):
             channel, _, subtopic = topic.partition("\n")
-            where = messages.channel(channel)
-            await messages.send(f"{where}/{subtopic}" if subtopic else where, records)
+            try:
+                where = messages.channel(channel)
+                await messages.send(f"{where}/{subtopic}" if subtopic else where, records)
+            except Rejected as error:
+                # The one to blame may be a configuration that is on trial, not the message.
+                if self._host.settings.on_trial:
+                    raise Transient(str(error))
+                self._refusal = error
+                raise
+            self._taken = True
             self._host.emit("published", records=len(records))
 
         await self._outbox.drain(send)

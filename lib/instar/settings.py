@@ -8,6 +8,8 @@
 # what bootstrap brought it is passed over (configuration.py), and `problem` says so.
 # SPDX-License-Identifier: MIT
 
+import json
+
 from micropython import const
 
 from . import memory
@@ -21,8 +23,7 @@ class Settings:
     """Every setting is an attribute; `store` is the board's Store.
 
     Of the configuration in use, if there is one: `configured` (bool), `on_trial` (bool), `digest`
-    (hex, else ""), `application` (dict: what is not for instar). `problem`: what is wrong with
-    what is stored (str), or None.
+    (hex, else ""). `problem`: what is wrong with what is stored (str), or None.
     """
 
     def __init__(self, values, store=None):
@@ -33,7 +34,6 @@ class Settings:
         self.store = store
         self.configured = self.on_trial = False
         self.digest = ""
-        self.application = {}
         self.problem = None
         self._kinds = ()
         self.given = values
@@ -64,7 +64,6 @@ class Settings:
         """What the Bootstrap service brought lies over the factory's from now on."""
         self.configured = True
         self.digest = configuration.digest
-        self.application = configuration.application
         self._kinds = configuration.kinds
         self._values = configuration.values
 
@@ -94,6 +93,13 @@ class Settings:
         if not self.client_cert:
             return None, None
         return _der(self.client_cert), _der(self.client_key)
+
+    @property
+    def application(self):
+        """What the configuration has for the application, as a dict: read from the flash each
+        time it is asked for."""
+        found = self._blobs("application")
+        return json.loads(found[0]) if found else {}
 
     def _blobs(self, kind):
         # Read when asked for: they are kilobytes, and a TLS context has them once it is made.

@@ -323,3 +323,58 @@ async def test_damaged_records_do_not_stop_the_board():
     await run(again, lambda a: "idle" in names(a))
     assert agent.settings.store.get("update") is None
     assert server.provides["artifact_name"] == "unknown"
+
+
+BLANK = {"bootstrap_url": "https://b.example", "external_key": "k"}
+
+
+async def test_a_blank_board_without_a_network_waits_and_leaves_room_for_others():
+    board = Board()
+    tries = []
+
+    async def connect():
+        tries.append(1)
+        raise Transient("no Wi-Fi")  # at once, as the radio's driver does
+
+    board.connect = connect
+    agent = make(None, board, **BLANK)
+    task = asyncio.create_task(agent.run())
+    for _ in range(20):
+        await asyncio.sleep_ms(10)
+    task.cancel()
+    await asyncio.sleep_ms(0)
+    assert len(tries) == 1 and "retry" in names(agent)
+
+
+async def test_a_token_from_before_is_no_contact():
+    """Who is authorised already, and reaches nobody any more, is in need of a configuration."""
+    server = Server(work=[Transient("no answer")])
+    agent = make(server, **BLANK)
+    agent.settings.configured = True
+    heard = []
+    agent._bootstrapper.heard = lambda source, error=None: heard.append(error)
+    await run(agent, lambda a: "retry" in names(a))
+    assert [str(error) for error in heard] == ["no answer"]
+    server.scripts["next"] = [None]
+    await run(agent, lambda a: "idle" in names(a))
+    assert heard[1:] == [None]
+
+
+async def test_an_open_update_without_a_server_asks_for_a_configuration_first():
+    agent = make(None, **BLANK)
+    store = agent.settings.store
+    job = {"id": "d1", "state": "report", "type": "", "installed": "", "saves": 3, "log": []}
+    job["verdict"] = "failure"
+    store.put_json("update", job)
+    again = Agent(agent.settings, Board(), None, installers={})
+    again.events = []
+    again.on_event = again.events.append
+    asked = []
+
+    async def attempt():
+        asked.append(1)
+        again._bootstrapper._next = 1 << 20
+
+    again._bootstrapper._attempt = attempt
+    await run(again, lambda a: "retry" in names(a))
+    assert asked and store.get_json("update")["id"] == "d1"

@@ -1,5 +1,6 @@
 # When the board asks the Bootstrap service, how long it waits, what it does with the answer. The
 # service and the records are scripted; time is this file's own.
+import asyncio
 import sys
 import time
 
@@ -42,6 +43,8 @@ class Settings:
         self.configured = True
         self.on_trial = False
         self.digest = "d1"
+        self.problem = None
+        self.http_timeout = 30
         self.store = "the store"
         for name, value in values.items():
             setattr(self, name, value)
@@ -59,6 +62,7 @@ class World:
         self._answers = list(answers)
         self._taken = taken
         self.flash_error = flash_error
+        self.offline = False
         self.bootstrapper = Bootstrapper(self)
 
     def modules(self):
@@ -105,6 +109,13 @@ class World:
         self.said.append("leaving")
 
     def beat(self):
+        pass
+
+    async def online(self):
+        if self.offline:
+            raise Transient("no Wi-Fi")
+
+    async def disconnect(self):
         pass
 
     def emit(self, event, **info):
@@ -247,13 +258,13 @@ def test_the_first_success_proves_a_new_configuration():
 
 
 def test_without_updates_a_message_that_was_taken_is_the_proof():
-    for source in ("magistrala", "network"):
-        world = World(on_trial=True, mender_url="")
-        assert world.call("heard", source) == ["prove", "configuration proven"]
+    world = World(on_trial=True, mender_url="")
+    assert world.call("heard", "magistrala", Rejected("400")) == []
+    assert world.call("heard", "magistrala") == ["prove", "configuration proven"]
 
 
 def test_a_proof_that_the_flash_does_not_take_is_tried_again():
-    for error in (OSError(28), Broken("flash")):
+    for error in (OSError(28), Broken("flash"), MemoryError("full")):
         world = World(on_trial=True, flash_error=error)
         said = world.call("heard", "mender")
         assert len(said) == 1 and said[0].startswith("error configuration: ")
@@ -277,6 +288,67 @@ def test_a_trial_is_over_after_its_time():
     world = World(on_trial=False)
     passes(400000)
     assert not world.bootstrapper.due
+
+
+def test_a_drop_that_the_flash_does_not_take_ends_in_a_reset_all_the_same():
+    world = World(on_trial=True, flash_error=OSError(28))
+    said = world.call("_drop")
+    assert said[0].startswith("error configuration: ") and said[-1] == "reset"
+
+
+async def test_what_was_just_dropped_is_not_asked_for_at_once():
+    world = World(["answer"], configured=False, problem="configuration: the new one was dropped")
+    assert not world.bootstrapper.due and near(world.bootstrapper.wait, 900)
+    passes(world.bootstrapper.wait + 1)
+    assert world.bootstrapper.due
+    world = World(["answer"], configured=False, problem="configuration: the new one was dropped")
+    world.bootstrapper.ask()
+    assert world.bootstrapper.due
+
+
+async def step(world):
+    world.modules()
+    try:
+        await world.bootstrapper.step()
+    except Transient as error:
+        return error
+    return None
+
+
+async def test_a_network_that_is_away_is_waited_for():
+    world = World(["answer"], configured=False, mender_url="")
+    world.offline = True
+    for expected in (60, 120, 240):
+        error = await step(world)
+        assert near(error.retry_after, expected) and not world.bootstrapper.due
+        assert "error bootstrap: no Wi-Fi" in world.said
+        passes(world.bootstrapper.wait + 1)
+    world.offline = False
+    await step(world)
+    assert "take answer" in world.said
+
+
+async def test_a_board_with_servers_of_its_own_goes_on_without_a_configuration():
+    world = World([Unauthorised("404")], configured=False)
+    assert await step(world) is None
+    assert "error bootstrap: 404" in world.said
+
+
+async def test_an_answer_that_never_ends_is_given_up():
+    world = World(configured=False, http_timeout=0)
+    world.modules()
+
+    class Slow:
+        BadRequest = BadRequest
+
+        @staticmethod
+        async def bootstrap(settings, external_id, feed):
+            await asyncio.sleep(100)
+
+    sys.modules["instar.servers.magistrala.bootstrap"] = Slow
+    await world.bootstrapper._attempt()
+    assert any("expected a whole answer within" in text for text in world.said)
+    assert near(world.bootstrapper.wait, 60)
 
 
 def test_a_trial_is_left_alone_unless_somebody_asks():

@@ -34,6 +34,8 @@ def test_wrong_values_name_what_was_expected_and_what_came():
         ({"colour": "red"}, "unknown name 'colour'"),
         ({"watchdog": "8"}, "watchdog: expected 0 (off), or 3 to 3600 seconds, got '8'"),
         ({"watchdog": True}, "got True"),
+        ({"watchdog": False}, "got False"),
+        ({"watchdog": 0.0}, "got 0.0"),
         ({"update_poll_interval": 0}, "expected 1 to 31536000 seconds, got 0"),
         ({"update_poll_interval": 2.5}, "got 2.5"),
         (

@@ -167,6 +167,7 @@ class Mender:
         return _API % (1, _DEPLOYMENTS + id + "/" + what)
 
     async def _signed_request(self):
+        memory.release(memory.SMALL_WINDOW)  # the arithmetic needs the room, for a moment
         from .auth import Identity
 
         identity = Identity(self._settings, self._identity, self._random, self._feed)
@@ -175,3 +176,4 @@ class Mender:
         finally:
             memory.forget("instar.servers.mender.auth")
             memory.forget("instar.crypto")
+            memory.restore((memory.SMALL_WINDOW,))
