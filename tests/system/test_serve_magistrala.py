@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import ssl
+from urllib.parse import quote
 
 import pytest
 from calls import accepted, call
@@ -167,8 +168,19 @@ def test_lists_have_pages_and_filters(server):
     assert listed("?external_id=board-1") == (200, 1, ["board-1"])
     assert listed(f"?client_id={clients[2]}") == (200, 1, ["board-2"])
     assert listed("?state=1") == (200, 1, ["board-4"])
-    for query in ("?limit=101", "?limit=0", "?limit=x", "?offset=-1"):
-        assert ask(server, "GET", f"/lab/clients/configs{query}")[0] == 400
+    assert listed("?offset=18446744073709551615") == (200, 12, [])
+
+
+@pytest.mark.parametrize("text", ["-1", "x", "", "1.0", "٣", "18446744073709551616", "9" * 5000])
+@pytest.mark.parametrize("name", ["offset", "limit"])
+def test_what_is_no_number_of_a_page(server, name, text):
+    found = ask(server, "GET", f"/lab/clients/configs?{name}={quote(text)}")
+    assert (found[0], found[2]) == (400, {"message": "invalid query parameters"})
+
+
+@pytest.mark.parametrize("limit", [0, 101])
+def test_a_limit_of_pages(server, limit):
+    assert ask(server, "GET", f"/lab/clients/configs?limit={limit}")[0] == 400
 
 
 def test_a_domain_sees_its_own(server):

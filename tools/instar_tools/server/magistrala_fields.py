@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from aiohttp import web
@@ -63,7 +64,7 @@ def page(
     ``exact``: fields that a filter must equal; ``name`` may be a part, in any case.
 
     Raises:
-        Refused: 400, offset or limit is no number, or the limit not in 1 to `MAX_LIMIT`.
+        Refused: 400, offset or limit is no 64-bit number, or the limit not in 1 to `MAX_LIMIT`.
     """
     offset, limit = (_number(request, *word, family) for word in (("offset", 0), ("limit", LIMIT)))
     if not 1 <= limit <= MAX_LIMIT:
@@ -82,6 +83,7 @@ def page(
 
 def _number(request: web.Request, name: str, default: int, family: Family) -> int:
     text = request.query.get(name, str(default))
-    if not text.isdecimal():
+    # Twenty digits: what is longer is no number of 64 bits, and int() refuses thousands.
+    if not re.fullmatch("[0-9]{1,20}", text) or int(text) >> 64:
         raise Refused(family, "bad query")
     return int(text)
