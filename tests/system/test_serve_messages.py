@@ -10,6 +10,7 @@ import pytest
 from calls import call
 
 from instar_tools.server import magistrala_state
+from instar_tools.server.state import Database
 from instar_tools.server.testing import DevServer
 
 SENML = "application/senml+json"
@@ -141,6 +142,45 @@ def test_the_newest_stay_and_a_restart_changes_nothing(tmp_path, monkeypatch):
     assert kept == [f'[{{"n": "{number}"}}]' for number in (2, 3, 4)]
     with DevServer(tmp_path) as server:
         assert [message["body"] for message in server.messages()] == kept
+
+
+@pytest.fixture
+def messages(tmp_path):
+    """What is kept, without a server; asked counts the rows that it read."""
+    db = Database(tmp_path / "messages.sqlite")
+    db.asked = 0
+
+    def counted(*words):
+        rows = Database.all(db, *words)
+        db.asked += len(rows)
+        return rows
+
+    db.all = counted
+    yield magistrala_state.Messages(db)
+    db.close()
+
+
+def add(messages, body, channel="data"):
+    messages.add({"id": "c", "domain": "lab"}, channel, "", SENML, body)
+
+
+def test_only_the_messages_asked_for_are_read(messages):
+    for channel in ("data", "other", "other"):
+        add(messages, b"x", channel)
+    assert len(messages.list("data")) == messages.db.asked == 1
+    assert len(messages.list()) == 3
+    assert messages.list("none") == []
+
+
+def test_bytes_are_limited_too(messages, monkeypatch):
+    monkeypatch.setattr(magistrala_state, "KEPT_BYTES", 100)
+    for number in range(4):
+        add(messages, b"%d" % number * 50)
+    assert [message["body"][0] for message in messages.list()] == ["2", "3"]
+    add(messages, b"y" * 60)
+    assert [message["body"][0] for message in messages.list()] == ["y"]
+    add(messages, b"z" * 101)  # never none at all
+    assert [message["body"][0] for message in messages.list()] == ["z"]
 
 
 def test_device_calls_are_recorded_and_disturbed(server):

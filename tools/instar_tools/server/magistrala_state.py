@@ -1,7 +1,8 @@
 """What the Bootstrap service and the message endpoint keep: configurations, channels, messages.
 
 The domain "" is that of the older services, which have none. A channel named in a configuration
-is made if it is not there. Of messages the newest `KEPT` stay.
+is made if it is not there. Of messages the newest stay: `KEPT`, and no more than `KEPT_BYTES`, but
+always the last one.
 """
 # SPDX-License-Identifier: MIT
 
@@ -14,6 +15,7 @@ from typing import Any
 from .state import Database, new_id
 
 KEPT = 1000
+KEPT_BYTES = 16 << 20  # of their bodies together
 CERTS = ("client_cert", "client_key", "ca_cert")
 
 _SCHEMA = """
@@ -32,6 +34,13 @@ CREATE TABLE IF NOT EXISTS messages (
     number INTEGER PRIMARY KEY AUTOINCREMENT, domain TEXT NOT NULL, channel TEXT NOT NULL,
     subtopic TEXT NOT NULL, publisher TEXT NOT NULL, content_type TEXT NOT NULL,
     body BLOB NOT NULL);
+"""
+_FORGET = """
+DELETE FROM messages WHERE number < (SELECT max(number) FROM messages) AND number IN (
+    SELECT number FROM (
+        SELECT number, count(*) OVER newest AS place, sum(length(body)) OVER newest AS size
+        FROM messages WINDOW newest AS (ORDER BY number DESC))
+    WHERE place > ? OR size > ?)
 """
 
 
@@ -131,18 +140,17 @@ class Messages:
                 " VALUES (?, ?, ?, ?, ?, ?)",
                 row,
             )
-            run.execute(
-                "DELETE FROM messages WHERE number <= (SELECT max(number) FROM messages) - ?",
-                (KEPT,),
-            )
+            run.execute(_FORGET, (KEPT, KEPT_BYTES))
 
     def list(self, channel: str | None = None) -> list[dict[str, Any]]:
         """All messages, or those of one channel, oldest first; the body as text."""
-        rows = self.db.all("SELECT * FROM messages ORDER BY number")
-        shown = [dict(row, body=row["body"].decode(errors="replace")) for row in rows]
-        for message in shown:
-            del message["number"]
-        return [message for message in shown if channel in (None, message["channel"])]
+        rows = self.db.all(
+            "SELECT domain, channel, subtopic, publisher, content_type, body FROM messages"
+            " WHERE channel = ? OR ? ORDER BY number",
+            channel,
+            channel is None,
+        )
+        return [dict(row, body=row["body"].decode(errors="replace")) for row in rows]
 
 
 def _show(row: sqlite3.Row) -> dict[str, Any]:
