@@ -34,16 +34,20 @@ KEY_PEM = PRIVATE.private_bytes(
 PUBLIC_PEM = (
     PRIVATE.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 )
+MENDER = {"mender_url": "https://mender.example.org"}  # the least that a board takes
 CONTENT = {
     "instar": {
         "tenant_token": "a-tenant-token-that-is-a-secret",
+        **MENDER,
+        "ntp_host": "ntp://user-of-settings:pw@example.org",
         "update_poll_interval": 60,
         "artifact_verify_keys": [PUBLIC_PEM],
     },
     "interval": 30,
-    "mqtt": {"url": "ssl://mqtt.example.org", "password": "a-password-of-mqtt"},
+    "mqtt": {"url": "ssl://user:hunter2@mqtt.example.org", "psk": "a-psk-of-mqtt", "pin": 471108},
 }
-SECRETS = (KEY, CRYPTO, KEY_PEM.splitlines()[1], "a-tenant-token-that", "a-password-of")
+SECRETS = (KEY, CRYPTO, KEY_PEM.splitlines()[1], "a-tenant-token-that")
+SECRETS += ("hunter2", "a-psk-of", "471108", "user-of-settings")
 
 
 class Desk:
@@ -54,7 +58,7 @@ class Desk:
         self.id = f"02:{secrets.token_hex(5)}"
         self.env = {"INSTAR_EXTERNAL_KEY": KEY, "INSTAR_CRYPTO_KEY": CRYPTO, "COLUMNS": "300"}
 
-    def add(self, content="", **more):
+    def add(self, content=MENDER, **more):
         text = content if isinstance(content, str) else json.dumps(content)
         return self.server.add_config(self.id, KEY, text, **more)
 
@@ -121,10 +125,19 @@ def test_all_that_an_answer_can_bring(desk):
         "channels": [{"id": "c1", "name": "measured", "type": "data"}, {"id": "c2"}, {"id": "c3"}],
         "ca_certificates": [about],
         "client_certificate": about,
-        "settings": {"tenant_token": "a-te… (31 characters)", "update_poll_interval": 60},
+        "settings": {
+            "tenant_token": "a-te… (31 characters)",
+            **MENDER,
+            "ntp_host": "ntp://****@example.org",
+            "update_poll_interval": 60,
+        },
         "application": {
             "interval": 30,
-            "mqtt": {"url": "ssl://mqtt.example.org", "password": "a-pa… (18 characters)"},
+            "mqtt": {
+                "url": "string, 35 characters",
+                "psk": "string, 13 characters",
+                "pin": "number",
+            },
         },
     }
 
@@ -158,7 +171,7 @@ def test_the_table_for_people(desk):
 )
 def test_every_family_on_both_routes(servers, served, profile, secure):
     desk = Desk(servers(served))
-    client = desk.add({"interval": 30, "instar": {}}, channels=["plain"])
+    client = desk.add({"interval": 30, "instar": MENDER}, channels=["plain"])
     found = desk.json("--profile", profile, *secure)
     assert (found["accepted"], found["client_id"]) == (True, client)
     assert found["application"] == {"interval": 30}
@@ -186,7 +199,7 @@ def test_keys_are_asked_for(desk):
 
 
 def test_an_answer_near_the_limit_fits_a_small_board(desk):
-    desk.add({"instar": {}, "table": ["x" * 1000] * 8}, client_cert=PEM, client_key=KEY_PEM)
+    desk.add({"instar": MENDER, "table": ["x" * 1000] * 8}, client_cert=PEM, client_key=KEY_PEM)
     assert len(desk.json("--secure")["application"]["table"]) == 8
 
 
@@ -236,7 +249,7 @@ def test_refused_by_the_boards_checks(desk):
         ({"instar": {"bootstrap_url": "https://x"}}, {}, "bootstrap_url"),
         ({"instar": {"ca": ["/.instar/identity-key"]}}, {}, "expected PEM or base64 of DER"),
         ({"instar": {"magistrala_url": f"https://x/{KEY}?"}}, {}, "got 'https://x/****?'"),
-        ('{"instar": {}, "x": 1e999}', {}, "JSON"),
+        ('{"instar": {"mender_url": "https://x"}, "x": 1e999}', {}, "JSON"),
         ("", {"client_cert": PEM}, "client_key"),
         ("", {"ca_cert": KEY_PEM}, "ca_cert"),
     ],
@@ -252,9 +265,11 @@ def test_a_factory_setting_counts(desk):
 
 
 def test_what_came_does_not_steer_the_terminal(desk):
-    desk.add({"instar": {}, "\x1b[2J": "\x1b]0;title\x07", "echo": f"my {KEY}"})
+    content = {"instar": MENDER | {"device_type": "\x85lamp"}, "\x1b[2J": 1, f"my {KEY}": 2}
+    desk.add(content)
     output = desk.run().stdout
-    assert "\x1b" not in output and "\\x1b]0;title\\x07" in output and "my ****" in output
+    assert "\x1b" not in output and "application: \\x1b[2J" in output and "my ****" in output
+    assert "\\x85lamp" in output
 
 
 # No verdict

@@ -62,7 +62,8 @@ def run(program: str, options: dict, *, heap: int, seconds: float = SECONDS) -> 
         raise NotChecked(f"MicroPython did not come to an end within {seconds} s") from None
     except OSError as error:
         raise NotChecked(f"MicroPython does not start: {error}") from None
-    lines = done.stdout.decode(errors="replace").splitlines()
+    # As bytes: text has ends of lines that JSON leaves as they are, like U+2028.
+    lines = [line.decode(errors="replace") for line in done.stdout.splitlines()]
     if done.returncode or lines[:1] != [_READY]:
         said = done.stderr.decode(errors="replace").splitlines() or ["it said nothing"]
         raise NotChecked(f"MicroPython ended with {done.returncode}: {said[-1]}")

@@ -26,7 +26,7 @@ from . import factory
 from .board_code import answers, run, write_rom
 from .certificate_text import about_certificate, about_key, in_a_line
 from .factory import Factory, bootstrap_options
-from .masking import Veil, masked, without_secrets
+from .masking import Veil, masked, outlined, without_secrets
 from .simulator import heap_bytes
 
 HEAP = "64wk"  # what a small board has left, as MicroPython's -X heapsize; the code is not in it
@@ -103,7 +103,7 @@ def _shown(found: dict, veil: Veil) -> dict[str, Any] | None:
         "channels": values["magistrala_channels"],
         **_certificates(kept["ders"]),
         "settings": without_secrets(rest, found["secret"]),
-        "application": without_secrets(kept["application"]),
+        "application": outlined(kept["application"]),
         "digest": answer["digest"],
     }
     return veil.over(shown)
@@ -140,8 +140,8 @@ def bootstrap(
 
     Its own code asks and checks, and stores nothing but here. The keys come from the environment,
     INSTAR_EXTERNAL_KEY and (with --secure) INSTAR_CRYPTO_KEY, or are asked for. Secrets are
-    masked, keys never shown. --set stands for what else is set at the factory, like
-    allow_plain_http=true.
+    masked, keys never shown, nor any text that is for the application alone. --set stands for what
+    else is set at the factory, like allow_plain_http=true.
 
     Exit 0: a board would take it, 1: refused, by the service or by the board's checks, 2: wrong
     usage, 3: no verdict.

@@ -1,19 +1,47 @@
 """What of a secret may be shown: enough to recognise it, too little to use it.
 
 masked("c02ff576-ccd5-40f6")           # "c02f… (18 characters)"
+without_secrets(settings, names)       # the same object, those masked
+outlined({"room": "7", "limit": 30})   # {"room": "string, 1 characters", "limit": 30}
 Veil([external_key]).over(answer)      # the same object, without that key in any text
 """
 # SPDX-License-Identifier: MIT
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
 from typing import Any
 
 _SHOWN = 4
 _TOO_SHORT = 12  # of a shorter one four characters are too much
 _WORD = 6  # what is shorter is in half of all texts by chance
-_TELLING = ("password", "passwd", "secret", "token", "key", "credential")
+# What the name of a secret has in it; in small letters.
+TELLING = (
+    "pass",
+    "pwd",
+    "psk",
+    "pin",
+    "otp",
+    "code",
+    "secret",
+    "token",
+    "key",
+    "credential",
+    "auth",
+    "bearer",
+    "private",
+    "cert",
+    "seed",
+)
+_WHO_ASKS = re.compile(r"(?<=://).*(?=@)", re.DOTALL)  # rather too much than too little
+_KINDS = (
+    (str, "string", "characters"),
+    (bool, "boolean", ""),
+    ((int, float), "number", ""),
+    (list, "list", "items"),
+    (dict, "object", "names"),
+)
 
 
 def masked(secret: str) -> str:
@@ -24,23 +52,44 @@ def masked(secret: str) -> str:
     return f"{shown}… ({len(secret)} characters)"
 
 
-def without_secrets(value: Any, names: Collection[str] = ()) -> Any:
-    """The same JSON, with text masked wherever a name says that it is a secret.
-
-    names: those of secrets; none: whatever sounds like one.
-    """
+def without_secrets(value: Any, names: Collection[str]) -> Any:
+    """The same JSON, masked under the names of secrets; in URLs user and password, too."""
     if isinstance(value, dict):
         return {
-            name: _all_masked(inner) if _is_secret(name, names) else without_secrets(inner, names)
+            name: _all_masked(inner) if name in names else without_secrets(inner, names)
             for name, inner in value.items()
         }
     if isinstance(value, list):
         return [without_secrets(inner, names) for inner in value]
-    return value
+    return _WHO_ASKS.sub("****", value) if isinstance(value, str) else value
 
 
-def _is_secret(name: str, names: Collection[str]) -> bool:
-    return name in names if names else any(word in name.lower() for word in _TELLING)
+def outlined(value: Any) -> Any:
+    """JSON of which nobody knows what is secret: names, and of texts only that they are there.
+
+    Numbers and booleans are shown, too, where the name does not sound like a secret.
+    """
+    if isinstance(value, dict):
+        return {
+            name: _kind(inner) if _sounds_secret(name) else outlined(inner)
+            for name, inner in value.items()
+        }
+    if isinstance(value, list):
+        return [outlined(inner) for inner in value]
+    return _kind(value) if isinstance(value, str) else value
+
+
+def _sounds_secret(name: str) -> bool:
+    return any(word in name.lower() for word in TELLING)
+
+
+def _kind(value: Any) -> str | None:
+    if value is None:
+        return None
+    for kind, word, counted in _KINDS:
+        if isinstance(value, kind):
+            return f"{word}, {len(value)} {counted}" if counted else word
+    raise TypeError(f"expected JSON, got {type(value).__name__}")
 
 
 def _all_masked(value: Any) -> Any:
