@@ -76,7 +76,7 @@ def test_the_least_that_a_board_needs(desk):
     assert stat.S_IMODE((desk.folder / "instar.json").stat().st_mode) == 0o600
     assert "an-e… (29 characters)" in output
     assert "/bootstrap-ca-1.der: CN=one, until 2099-01-01" in output
-    assert "<MAC address of the board" in output and '"$INSTAR_EXTERNAL_KEY"' in output
+    assert "<MAC address of the board" in output and "env.INSTAR_EXTERNAL_KEY" in output
 
 
 def test_every_option_becomes_its_setting(desk):
@@ -153,7 +153,7 @@ def test_without_secure_the_crypto_key_is_not_used(desk):
 
 def test_an_identity_with_a_mac_is_the_external_id(desk):
     output = desk.https("--set", 'identity={"mac": "02:00:00:00:00:07"}')
-    assert '"external_id": "02:00:00:00:00:07"' in output
+    assert 'external_id: "02:00:00:00:00:07"' in output
 
 
 # What is refused writes nothing
@@ -273,6 +273,42 @@ def test_what_is_there_stays_without_force(desk):
     desk.plain("--force")
     assert desk.settings()["external_key"] == "another-key-than-before"
     assert (desk.folder / "notes.txt").read_text() == "mine"
+
+
+def test_force_removes_what_is_not_written_now(desk):
+    bundle = b"".join(self_signed(n)[0].public_bytes(Encoding.PEM) for n in ("one", "two"))
+    pem = self_signed("one")[1].public_key()
+    pem = pem.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    for name, data in (("two.pem", bundle), ("verify.pem", pem)):
+        (desk.root / name).write_bytes(data)
+    keys = ["--verify-key", desk.root / "verify.pem"] * 2
+    desk.plain("--ca", desk.root / "two.pem", *keys)
+    (desk.folder / "bootstrap-ca-2.der.old").write_text("mine")
+    both = ["bootstrap-ca-1.der", "bootstrap-ca-2.der", "verify-key-1", "verify-key-2"]
+    assert desk.files() == sorted([*both, "bootstrap-ca-2.der.old", "instar.json"])
+    # Refused: all stays. A file that is spoken of stays, too.
+    before = desk.files()
+    desk.https("--force", "--set", "watchdog=1", code=1)
+    assert desk.files() == before
+    output = desk.https("--force", "--set", 'artifact_verify_keys=["/verify-key-2"]')
+    stay = ["bootstrap-ca-1.der", "bootstrap-ca-2.der.old", "instar.json"]
+    assert desk.files() == [*stay, "verify-key-2"]
+    assert "Removed, of an earlier use: /bootstrap-ca-2.der, /verify-key-1\n" in output
+    assert "Removed" in desk.plain("--force")
+    assert desk.files() == ["bootstrap-ca-2.der.old", "instar.json"]
+    assert "Removed" not in desk.plain("--force")
+
+
+def test_the_configuration_names_mender_where_the_factory_does_not(desk):
+    assert 'mender_url: "<mender_url>"' in desk.plain()
+    for name in ("mender_url", "magistrala_url"):
+        output = desk.plain("--force", "--set", f'{name}="https://x"')
+        assert "<mender_url>" not in output and "channels:" in output
+
+
+def test_a_folder_changes_no_configuration_and_says_so(desk):
+    sentence = "A board that was configured before keeps its configuration until /.instar/config*"
+    assert sentence in desk.plain()
 
 
 def test_force_does_not_help_what_is_refused(desk):

@@ -73,7 +73,7 @@ def test_only_the_settings_are_new(bench):
     after = bench.flash.read_bytes()
     start = STARTS[bench.lab.kind.name]
     assert len(after) == len(before) and after[:start] == before[:start]
-    assert f'"external_id": "{before[:6].hex(":")}"' in output
+    assert f'external_id: "{before[:6].hex(":")}"' in output
     assert {path.name for path in bench.flash.parent.iterdir()} == {"board.flash", "ca.pem"}
 
 
@@ -92,7 +92,7 @@ def test_force_replaces_the_settings_alone(bench):
     bench.provision("--external-id", "lamp-7")
     output = bench.provision("--force", key="another-key-than-before")
     assert bench.settings()["external_key"] == "another-key-than-before"
-    assert "external_id" not in bench.settings() and '"external_id": "lamp-7"' not in output
+    assert "external_id" not in bench.settings() and "lamp-7" not in output
     assert bench.lab.read("/data/notes.txt") == FILES["/data/notes.txt"]
 
 
@@ -120,20 +120,75 @@ def test_a_file_system_that_does_not_mount(tmp_path):
     assert bench.flash.read_bytes() == damaged
 
 
+RECORDS = ("config", "config-dropped", "config-new", "config-new.new", "config-starts")
+
+
+def test_force_removes_what_an_earlier_use_has_left(bench):
+    there = {f"/.instar/{name}": b"any" for name in (*RECORDS, "identity-key")}
+    made = ["/bootstrap-ca-9.der", "/verify-key-1", "/verify-key-2"]
+    there |= dict.fromkeys(made, b"any")
+    kind = KINDS[bench.lab.kind.name]
+    write_flash(bench.flash, kind=kind, files=FILES | there, seed=1)
+    before = bench.flash.read_bytes()
+    output = " ".join(bench.provision(code=1).split())
+    assert "there already: /.instar/config, /.instar/config-dropped, " in output
+    assert "the board would refuse" in bench.provision("--force", "--set", "watchdog=1", code=1)
+    assert bench.flash.read_bytes() == before
+    output = bench.provision("--force", "--set", "ignore_scripts=true")
+    assert "The old configuration was removed: the board fetches another." in output
+    assert f"Removed, of an earlier use: {', '.join(made)}\n" in output
+    assert "keeps its configuration" not in output
+    for path in there.keys() - {"/.instar/identity-key"}:
+        with pytest.raises(FileNotFoundError):
+            bench.lab.read(path)
+    assert bench.lab.read("/.instar/identity-key") == b"any"
+    output = bench.provision("--force")
+    assert "removed" not in output and "Removed" not in output
+
+
+def test_a_configured_board_that_is_provisioned_again_asks_as_who_it_is_now(tmp_path, server):
+    lab = Lab(tmp_path, server, heap=None)
+    lab.flash_blank()
+    lab.register()
+    lab.meet()
+    words = ["provision", "--flash", lab.path, "--url", server.bootstrap_url, "--plain-http"]
+    words += ["--external-id", "lamp-7", "--wifi-ssid", "lab", "--force"]
+    words += ["--ntp-host", "127.0.0.1", "--ntp-port", server.sntp_port]
+    env = {"INSTAR_EXTERNAL_KEY": KEY, "INSTAR_WIFI_PASSWORD": ""}
+    done = CliRunner().invoke(main, [str(word) for word in words], env=env)
+    assert done.exit_code == 0 and "The old configuration was removed" in done.output
+    server.add_config("lamp-7", KEY, content=lab.content())
+    server.forget_requests()
+    lab.run(lambda event: event.get("state") == "taken")
+    assert server.requests()[0]["path"] == "/clients/bootstrap/lamp-7"
+
+
 @pytest.mark.parametrize(
     "served, profile", [("clients", "clients"), ("clients", "things"), ("mainflux", "mainflux")]
 )
 def test_the_line_for_curl_registers_the_board(tmp_path, program, served, profile):
     program("curl")
-    env = {"INSTAR_EXTERNAL_KEY": KEY}
+    program("jq")
+    key = """it's "a\\b" \\t \\u0041 $HOME `x` %s"""
+    env = {"INSTAR_EXTERNAL_KEY": key}
     with DevServer(tmp_path / "server", plain=True, bootstrap_profile=served) as server:
         service = ["--profile", profile, "--url", server.bootstrap_url, "--plain-http"]
         words = ["provision", "--folder", str(tmp_path / "board"), "--external-id", "lamp-7"]
         output = CliRunner().invoke(main, [*words, *service], env=env).output
-        (line,) = [line for line in output.splitlines() if line.startswith("curl ")]
+        (line,) = [line for line in output.splitlines() if line.startswith("jq ")]
         line = line.replace("<user_token>", server.server.token)
         line = line.replace("<domain_id>", "lab").replace("<channel_id>", "c1")
-        said = subprocess.check_output(["sh", "-c", line], env={**os.environ, **env}, text=True)
-        assert said.startswith("HTTP/1.1 201 ")
+        line = line.replace("<mender_url>", "https://mender.example.org")
+        # -x: every command that the shell starts, with its arguments. The key is in none.
+        said = subprocess.run(
+            ["sh", "-xc", line],
+            env={**os.environ, **env},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert said.stdout.startswith("HTTP/1.1 201 ")
+        assert "jq -n" in said.stderr and "u0041" not in said.stderr
         done = CliRunner().invoke(main, ["bootstrap", "lamp-7", *service, "--json"], env=env)
+        assert done.exit_code == 0, done.output
         assert json.loads(done.output)["channels"] == [{"id": "c1"}]

@@ -22,8 +22,10 @@ from rich.text import Text
 from . import factory, provisioning
 from .factory import EXTERNAL_KEY, FILE, SETTINGS_PATH, Factory, bootstrap_options
 from .masking import without_secrets
+from .provisioning import Written
 
 _KEY_BYTES = 24  # of a key that is made here: 32 characters that nobody has to quote
+_STATE = "/.instar/"  # where a board keeps what it fetched
 _LARGEST_KEY = 8192  # bytes: as lib/instar/settings.py
 
 
@@ -49,7 +51,7 @@ _LARGEST_KEY = 8192  # bytes: as lib/instar/settings.py
 )
 @click.option("--ntp-host", metavar="HOST", help="Time server; empty for none.")
 @click.option("--ntp-port", type=click.IntRange(1, 65535))
-@click.option("--force", is_flag=True, help="Replace the settings that are there.")
+@click.option("--force", is_flag=True, help="Replace the settings; drop a fetched configuration.")
 def provision(
     folder: Path | None,
     flash: Path | None,
@@ -84,8 +86,9 @@ def provision(
     made.add_keys(key, factory.crypto_key() if secure else "")
     if wifi_ssid:
         made.settings["wifi_password"] = factory.wifi_password(wifi_ssid)
-    hidden = _write(folder, flash, made.files(), force)
-    _tell(folder or flash, made, hidden)
+    written = _write(folder, flash, made.files(), force)
+    _tell(folder or flash, made, written.secret)
+    _tell_of_old(written.removed, folder)
     if generate_key:
         click.echo(f"External key, shown this once: {key}\n")
     if url.lower().startswith("http://") and not secure:
@@ -112,8 +115,7 @@ def _add_verify_keys(made: Factory, paths: tuple[Path, ...]) -> None:
 
 def _write(
     folder: Path | None, flash: Path | None, files: dict[str, bytes], force: bool
-) -> list[str]:
-    """Returns the names of the settings that are secrets."""
+) -> Written:
     try:
         if flash:
             return provisioning.into_flash(flash, files, force)
@@ -134,6 +136,19 @@ def _tell(place: Path | None, made: Factory, hidden: list[str]) -> None:
     for path in made.beside:
         click.echo(f"{path}{_about(authorities.get(path))}")
     click.echo()
+
+
+def _tell_of_old(removed: list[str], folder: Path | None) -> None:
+    files = [path for path in removed if not path.startswith(_STATE)]
+    if files:
+        click.echo(f"Removed, of an earlier use: {', '.join(files)}\n")
+    if len(files) < len(removed):
+        click.echo("The old configuration was removed: the board fetches another.\n")
+    if folder:
+        click.echo(
+            f"A board that was configured before keeps its configuration until {_STATE}config* on"
+            " it is deleted.\n"
+        )
 
 
 def _about(certificate: x509.Certificate | None) -> str:
@@ -157,15 +172,23 @@ def _next_step(made: Factory, identity: str) -> None:
     profile, url = made.settings["bootstrap_profile"], made.settings["bootstrap_url"].rstrip("/")
     word = "clients" if profile == "clients" else "things"
     domain = "" if profile == "mainflux" else "/<domain_id>"
-    # The shell puts the key in: it need not be typed, and stays out of the shell's history.
-    before = f'{{"external_id": {json.dumps(identity)}, "external_key": "'
-    after = '", "channels": ["<channel_id>"]}'
     click.echo(f"Next: register this board at the service. With its key in {EXTERNAL_KEY}:\n")
     click.echo(
-        "curl -sSi -X POST -H 'Authorization: Bearer <user_token>'"
+        f"jq -n {shlex.quote(_registration(made.settings, identity))} |"
+        " curl -sSi -X POST -H 'Authorization: Bearer <user_token>'"
         " -H 'Content-Type: application/json'"
-        f" {shlex.quote(f'{url}{domain}/{word}/configs')}"
-        f' -d {shlex.quote(before)}"${EXTERNAL_KEY}"{shlex.quote(after)}'
+        f" -d @- {shlex.quote(f'{url}{domain}/{word}/configs')}"
     )
     if profile == "things":
         click.echo("\n(Magistrala v0.14 has no /<domain_id> in its paths.)")
+
+
+def _registration(settings: dict, identity: str) -> str:
+    """What the service is to have of this board, as jq makes it of the environment."""
+    # There the key is in no command line, and may have any character.
+    fields = f"external_id: {json.dumps(identity)}, external_key: env.{EXTERNAL_KEY}"
+    fields += ', channels: ["<channel_id>"]'
+    if not settings.get("mender_url") and not settings.get("magistrala_url"):
+        # Without either a board does not take the configuration.
+        fields += ', content: ({instar: {mender_url: "<mender_url>"}} | tojson)'
+    return f"{{{fields}}}"
