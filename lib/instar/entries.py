@@ -1,6 +1,6 @@
 # A segment of the outbox as bytes: entries of a topic and a body, one behind the other.
 #
-#   end = write(segment, 0, b"topic", b"body")       # the same topic again: b"" for it
+#   end = write(segment, 0, b"topic", [b"body"])     # the same topic again: b"" for it
 #   topic, bodies, end = batch(segment, 0, end, "")
 #
 # An entry is the length of its topic (1 byte), that of its body (2 bytes, little-endian), the
@@ -12,22 +12,37 @@ import struct
 
 from micropython import const
 
-from .errors import Broken
+from .errors import Broken, Rejected
 
 _LENGTHS = "<BH"
 HEAD = const(3)  # bytes of an entry that are neither topic nor body
+MAX_ENTRY = const(1024)  # its topic and body
+_MAX_TOPIC = const(255)
 _MAX_BODIES = const(64)  # in a batch
 _MAX_BYTES = const(2048)  # of bodies in a batch
 
 
-def write(segment, at, topic, body):
-    """Put an entry into `segment`, which has room for it; returns where it ends."""
-    struct.pack_into(_LENGTHS, segment, at, len(topic), len(body))
-    middle = at + HEAD + len(topic)
-    end = middle + len(body)
-    segment[at + HEAD : middle] = topic
-    segment[middle:end] = body
-    return end
+def encoded(topic, body):
+    """Both as bytes. Raises Rejected if they are no entry: too long, or a topic of nothing."""
+    name = topic.encode()
+    body = body.encode() if isinstance(body, str) else body
+    size = len(name) + len(body)
+    if not 0 < len(name) <= _MAX_TOPIC or size > MAX_ENTRY:
+        text = "outbox: expected a topic of 1 to %d bytes and at most %d in all, got %d and %d"
+        raise Rejected(text % (_MAX_TOPIC, MAX_ENTRY, len(name), size))
+    return name, body
+
+
+def write(segment, at, topic, bodies):
+    """Put entries of a topic into `segment`, which has room for them; returns where they end."""
+    for body in bodies:
+        struct.pack_into(_LENGTHS, segment, at, len(topic), len(body))
+        middle = at + HEAD + len(topic)
+        segment[at + HEAD : middle] = topic
+        at = middle + len(body)
+        segment[middle:at] = body
+        topic = b""
+    return at
 
 
 def read(segment, at, used, topic):
@@ -68,6 +83,11 @@ def count(segment, at, topic):
     return entries
 
 
+def room(name, bodies):
+    """How many bytes a batch takes at most; `name`: its topic as bytes."""
+    return len(name) + sum(HEAD + len(body) for body in bodies)
+
+
 def older_half(segment, used):
     """(how many entries, topic of the last, where it ends) of what lies in the first half."""
     entries, topic, at = 0, "", 0
@@ -91,3 +111,17 @@ def lead(segment, at, topic):
     segment[begin] = len(name)
     segment[begin + HEAD : at + HEAD] = name
     return begin
+
+
+def cut(segment, end, used, topic):
+    """Move what lies behind `end` to the front, its topic named; returns by how many bytes."""
+    begin = lead(segment, end, topic)
+    view = memoryview(segment)
+    view[: used - begin] = view[begin:used]
+    return begin
+
+
+def behind(segment, at, topic):
+    """What lies from `at` on, as a segment of its own."""
+    copy = bytearray(segment)
+    return memoryview(copy)[lead(copy, at, topic) :]

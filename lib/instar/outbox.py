@@ -14,6 +14,10 @@
 # Each entry arrives at least once, in order. It comes twice if the answer to it was lost, or if
 # the board lost its power after it was sent and before its segment was deleted. What was put
 # since the last save is lost with the power.
+# A batch for which send raises Unauthorised goes behind all others, as a whole; so whole batches
+# of one topic may change their order. It stays if nothing else waits, or if others would have to
+# go for it. Moving it writes two segments at most: one if RAM has no room for it, and one before
+# that is deleted where it was.
 # Limits: 1 KiB per entry, its topic included; a block of 4 KiB for each 3.5 KiB of entries.
 # SPDX-License-Identifier: MIT
 
@@ -22,14 +26,14 @@ import time
 
 from micropython import const
 
-from .entries import HEAD, batch, count, lead, older_half, write
-from .errors import Broken, Rejected
+from .entries import HEAD, MAX_ENTRY, batch, behind, count, cut, encoded, older_half, room, write
+from .errors import Broken, Rejected, Unauthorised
 
 _PREFIX = "out-"
+_NAME = "out-%08d"
 _BLOCK = const(4096)  # what a segment takes of the flash
 _SEGMENT = const(3584)  # writing one takes three pieces of this size off the heap, for a moment
-_MAX_ENTRY = const(1024)
-_MAX_TOPIC = const(255)
+_DRAIN_MS = const(20000)  # then drain() ends: an application may publish as fast as it sends
 _FAILED = (OSError, Broken, MemoryError)
 
 
@@ -46,10 +50,11 @@ class Outbox:
         self._store = store
         self._most = limit // _BLOCK
         self._interval_ms = save_interval * 1000
-        self._note = note or (lambda level, text: None)
+        self._tell = lambda text: note and note("error", text)
         self._lock = asyncio.Lock()
         # Segments on flash, oldest first. Of the first one, `_sent` bytes were sent; `_topic` is
-        # the topic there. `_head` is that segment's bytes, while drain() is at work.
+        # the topic there. `_head` is that segment's bytes, while drain() is at work; `_flight` the
+        # batch that is being sent, None once its place is not known.
         found = [name[len(_PREFIX) :] for name in store.names(_PREFIX)]
         self._numbers = [int(digits) for digits in found if digits.isdigit()]
         self._forget_place()
@@ -57,8 +62,8 @@ class Outbox:
         self._buffer = bytearray(0)
         self._number = self._numbers[-1] + 1 if self._numbers else 1
         self._used = self._saved = self._since = 0
+        self._moved = False  # whether some are on flash only where they lay before _move()
         self._last = None  # the topic that its last entry has
-        self._flight = None  # the batch that is being sent; None once its place is not known
         self._resume()
 
     @property
@@ -71,53 +76,46 @@ class Outbox:
 
         Raises Rejected if both together have more than 1024 bytes, or the topic more than 255.
         """
-        name = topic.encode()
-        body = body.encode() if isinstance(body, str) else body
-        size = HEAD + len(name) + len(body)
-        if not 0 < len(name) <= _MAX_TOPIC or size > HEAD + _MAX_ENTRY:
-            text = "outbox: expected a topic of 1 to %d bytes and at most %d in all, got %d and %d"
-            raise Rejected(text % (_MAX_TOPIC, _MAX_ENTRY, len(name), size - HEAD))
-        if self._used + size > _SEGMENT:
+        name, body = encoded(topic, body)
+        if self._used + room(name, (body,)) > _SEGMENT:
             self._make_room()
         self._buffer = self._buffer or bytearray(_SEGMENT)
-        if self._used == self._saved:
-            self._since = time.ticks_ms()
-        same = topic == self._last
-        self._used = write(self._buffer, self._used, b"" if same else name, body)
-        self._last = topic
+        self._append(topic, name, (body,))
 
     async def drain(self, send):
-        """Send all that waits, oldest first: await send(topic, bodies), with at most 64 bodies (as
-        bytes) and 2 KiB of them, all of one topic.
+        """Send what waits, oldest first, for 20 s at most: await send(topic, bodies), with at most
+        64 bodies (as bytes) and 2 KiB of them, all of one topic.
 
         A batch for which send raises Rejected is dropped, and told. Any other error comes out of
-        here; that batch and all behind it stay. put() may be called meanwhile.
+        here; that batch and all behind it stay; after Unauthorised it is the last of them. put()
+        may be called meanwhile.
         """
         async with self._lock:
+            began = time.ticks_ms()
             try:
-                while self.waiting:
+                while self.waiting and time.ticks_diff(time.ticks_ms(), began) < _DRAIN_MS:
                     await self._send_oldest(send)
             finally:
                 self._head = None  # its room is for others now
 
     def tick(self):
         """Called about once a minute: saves what has waited in RAM for save_interval."""
-        if self._most and self._used > self._saved:
-            now = time.ticks_ms()
-            if time.ticks_diff(now, self._since) >= self._interval_ms:
-                self._since = now  # if it fails, the next try is as far away
-                self._save()
+        now = time.ticks_ms()
+        unsaved = self._most and self._used > self._saved
+        if unsaved and time.ticks_diff(now, self._since) >= self._interval_ms:
+            self._since = now  # if it fails, the next try is as far away
+            self._save()
 
     def save(self):
         """Before a deliberate reset: what is unsent goes to the flash, and what was sent leaves
         it, so that nothing is sent twice; but what is being sent at this moment may be."""
-        if self._numbers and self._sent:
+        if self._most and self._used:
+            self._save_anyhow()
+        if self._numbers and self._sent and not self._moved:
             try:
                 self._trim()
             except _FAILED as error:
                 self._tell("outbox: what was sent may be sent again: %r" % error)
-        if self._most and self._used:
-            self._save_anyhow()
 
     # ---- sending
 
@@ -127,19 +125,21 @@ class Outbox:
         except (Broken, OSError) as error:
             self._tell("outbox: entries are lost: %s" % error)
             return self._forget_oldest() if self._numbers else self._clear()
-        topic, bodies, _ = flight
+        topic, bodies, end = flight
         if not bodies:
             return self._forget_oldest()
-        self._flight, refused = flight, None
+        self._flight = flight
         try:
             await send(topic, bodies)
         except Rejected as error:
-            refused = error
-        if self._flight is not flight:
-            return  # put() or save() moved what lies there: it is sent once more
-        if refused:
-            self._lose(len(bodies), "refused: %s" % refused)
-        self._advance(flight)
+            if self._flight is flight:
+                self._lose(len(bodies), "refused: %s" % error)
+        except Unauthorised:
+            if self._flight is flight:
+                self._move(topic, bodies, end)
+            raise
+        if self._flight is flight:  # else put() or save() moved what lies there: it is sent again
+            self._advance(topic, end)
 
     def _oldest(self):
         # (topic, bodies, where they end) of the next batch; no bodies at a segment's end.
@@ -149,31 +149,51 @@ class Outbox:
 
     def _load(self):
         if self._head is None:
-            name = _name(self._numbers[0])
-            self._head = self._store.get(name)
+            self._head = self._store.get(_NAME % self._numbers[0])
             if self._head is None:
-                raise Broken("record %s is gone" % name)
+                raise Broken("record %d is gone" % self._numbers[0])
         return self._head
 
-    def _advance(self, flight):
-        topic, _, end = flight
+    def _advance(self, topic, end):
         if self._numbers:  # also if it was the one in RAM when the sending began
             self._sent, self._topic = end, topic
         else:
             self._cut(end, topic)
 
+    def _move(self, topic, bodies, end):
+        # Put a batch behind all others, if there are any and none has to go for it.
+        name = topic.encode()
+        others, freed = end < self._used, end - len(name)  # at least: see entries.lead()
+        if self._numbers:
+            others, freed = self._used or self._numbers[1:] or end < len(self._load()), 0
+        if not others:
+            return
+        if self._used - freed + room(name, bodies) > _SEGMENT:
+            if len(self._numbers) >= self._most or not self._save():
+                return
+            self._close()
+        self._buffer = self._buffer or bytearray(_SEGMENT)
+        self._moved = self._moved or bool(self._numbers or self._saved)
+        self._advance(topic, end)
+        self._append(topic, name, bodies)
+
     # ---- the segment in RAM
+
+    def _append(self, topic, name, bodies):
+        if self._used == self._saved:
+            self._since = time.ticks_ms()
+        same = topic == self._last
+        self._used = write(self._buffer, self._used, b"" if same else name, bodies)
+        self._last = topic
 
     def _resume(self):
         # Goes on with the last segment of the start before, if that was saved half full: a board
         # that resets often would fill its blocks with single entries.
-        if not self._numbers:
-            return
         try:
-            data = self._store.get(_name(self._numbers[-1]))
+            data = self._numbers and self._store.get(_NAME % self._numbers[-1])
         except (Broken, OSError):
             return  # drain() will meet it, and tell
-        if data and len(data) + HEAD + _MAX_ENTRY <= _SEGMENT:
+        if data and len(data) + HEAD + MAX_ENTRY <= _SEGMENT:
             self._buffer = bytearray(_SEGMENT)
             self._buffer[: len(data)] = data
             self._used = self._saved = len(data)
@@ -182,15 +202,19 @@ class Outbox:
     def _make_room(self):
         # The RAM segment goes to the flash; or, if that takes none, its older half goes.
         if self._most and self._save_anyhow():
-            self._numbers.append(self._number)
-            self._number += 1
-            self._saved = 0
-            return self._clear()
+            return self._close()
         lost, topic, end = older_half(self._buffer, self._used)
         self._lose(lost, "no room for more")
         self._cut(end, topic)
         if not self._numbers:
             self._flight = None  # it was what is being sent
+
+    def _close(self):
+        # The RAM segment, which was saved, becomes the last of those on flash.
+        self._numbers.append(self._number)
+        self._number += 1
+        self._saved = 0
+        self._clear()
 
     def _save_anyhow(self):
         # One failure costs the oldest segment: a flash that is full has room again.
@@ -200,35 +224,37 @@ class Outbox:
         # Whether the RAM segment is on flash now.
         while len(self._numbers) >= self._most:
             self._drop_oldest("the outbox is full")
+        return self._write()
+
+    def _write(self):
         try:
-            self._store.put(_name(self._number), memoryview(self._buffer)[: self._used])
+            self._store.put(_NAME % self._number, memoryview(self._buffer)[: self._used])
         except _FAILED as error:
             self._tell("outbox: not saved: %r" % error)
             return False
-        self._saved = self._used
+        self._saved, self._moved = self._used, False
         return True
 
     def _cut(self, end, topic):
         # The first `end` bytes are done with; `topic` is theirs, and may be needed behind them.
         if end == self._used:
             return self._clear()
-        begin = lead(self._buffer, end, topic)
+        begin = cut(self._buffer, end, self._used, topic)
+        self._used -= begin
         if self._saved > end:
             self._saved -= begin
+        elif self._moved:
+            self._saved = 0  # the record stays, until _write() or _clear()
         else:
             self._unsave()
-        self._used -= begin
-        view = memoryview(self._buffer)
-        view[: self._used] = view[begin : begin + self._used]
 
     def _clear(self):
         self._unsave()
-        self._used = 0
-        self._last = None
+        self._used, self._last = 0, None
 
     def _unsave(self):
-        if self._saved:
-            self._saved = 0
+        if self._saved or self._moved:
+            self._saved, self._moved = 0, False
             self._delete(self._number)
 
     # ---- the oldest segment on flash
@@ -246,36 +272,28 @@ class Outbox:
         return True
 
     def _forget_oldest(self):
-        self._delete(self._numbers.pop(0))
         self._forget_place()
-        self._flight = None
+        if self._moved:
+            self._write()  # first: until now it may be the only record that has them
+        self._delete(self._numbers.pop(0))
 
     def _forget_place(self):
-        self._sent = 0
-        self._topic = ""
-        self._head = None
+        self._sent, self._topic = 0, ""
+        self._head = self._flight = None
 
     def _trim(self):
         # Take what was sent out of the oldest segment.
-        data = bytearray(self._load())
-        begin = lead(data, self._sent, self._topic)
-        self._store.put(_name(self._numbers[0]), memoryview(data)[begin:])
+        if self._sent == len(self._load()):
+            return self._forget_oldest()
+        self._store.put(_NAME % self._numbers[0], behind(self._load(), self._sent, self._topic))
         self._forget_place()
-        self._flight = None
 
     def _delete(self, number):
         try:
-            self._store.delete(_name(number))
+            self._store.delete(_NAME % number)
         except (OSError, Broken) as error:
             self._tell("outbox: sent, but not deleted: %s" % error)
 
     def _lose(self, entries, why):
         self.lost += entries
         self._tell("outbox: %d entries are lost: %s" % (entries, why))
-
-    def _tell(self, text):
-        self._note("error", text)
-
-
-def _name(number):
-    return "%s%08d" % (_PREFIX, number)

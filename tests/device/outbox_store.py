@@ -1,7 +1,7 @@
 # What the tests of the outbox share: a store in RAM that counts and fails, a clock that is set,
 # and a server that takes what is sent.
 import instar.outbox
-from instar.errors import Transient
+from instar.errors import Transient, Unauthorised
 from instar.outbox import Outbox
 
 
@@ -48,13 +48,15 @@ class Ticks:
 class Server:
     """Takes batches as drain() sends them; `errors` are raised by the next ones, None by none.
 
-    during: functions that the next sendings call before anything was taken.
+    during: functions that the next sendings call before anything was taken. barred: topics that
+    are refused with Unauthorised, as often as they come.
     """
 
-    def __init__(self, *errors, during=()):
+    def __init__(self, *errors, during=(), barred=()):
         self.batches = []
         self.errors = list(errors)
         self.during = list(during)
+        self.barred = barred
 
     async def send(self, topic, bodies):
         if self.during:
@@ -62,6 +64,8 @@ class Server:
         error = self.errors.pop(0) if self.errors else None
         if error:
             raise error
+        if topic in self.barred:
+            raise Unauthorised("not connected to " + topic)
         self.batches.append((topic, bodies))
 
     @property

@@ -35,9 +35,9 @@ class Life:
         self.saved = first  # all below are on flash, were sent, or lost
         self.sent = []
 
-    def fill(self, count, size=200):
+    def fill(self, count, size=200, topic="t"):
         self.put += count
-        fill(self.outbox, self.put - count, self.put, size)
+        fill(self.outbox, self.put - count, self.put, size, topic)
 
     def save(self):
         self.outbox.save()
@@ -48,9 +48,10 @@ class Life:
         self.outbox.tick()
         self.saved = self.put
 
-    def deliver(self, batches=None):
+    def deliver(self, batches=None, barred=()):
         """Send so many batches, and no more; or all."""
-        server = Server(*([] if batches is None else [None] * batches + [Transient("away")]))
+        away = [] if batches is None else [None] * batches + [Transient("away")]
+        server = Server(*away, barred=barred)
         try:
             _run(self.outbox.drain(server.send))
         except Transient:
@@ -74,8 +75,9 @@ def _run(coroutine):
     raise AssertionError("waits")
 
 
-def sweep(disk, image, act, limit=LIMIT):
+def sweep(disk, image, act, limit=LIMIT, check=None):
     """Cut the power everywhere in act(); after each cut check what the next start delivers."""
+    check = check or check_order
     lives = []
 
     def action():
@@ -90,7 +92,18 @@ def sweep(disk, image, act, limit=LIMIT):
     assert cuts > 10, cuts
 
 
-def check(lives, limit):
+def check_moved(lives, limit):
+    # Order apart: what was safe comes, if it was not sent; and nothing is left.
+    before = lives[-1]
+    after = Life(before.put, limit)
+    after.deliver()
+    assert after.log.lines == [], after.log.lines
+    known = set(before.sent + after.sent)
+    assert all(number in known for number in range(before.saved)), (before.saved, known)
+    assert Store(FOLDER).names() == [] and before.outbox.lost == 0
+
+
+def check_order(lives, limit):
     before = lives[-1]
     sent = [number for life in lives for number in life.sent]
     lost = sum(life.outbox.lost for life in lives)
@@ -150,6 +163,45 @@ def test_sending_segments_and_what_is_saved_of_them():
         life.fill(40)
         life.save()
         sweep(disk, disk.image(), act)
+
+
+def moving(first, *fillings):
+    # A board whose topic "a" is refused: the batches move while all kinds of saving go on.
+    def act(lives):
+        life = Life(first, log=DeadLog())
+        lives.append(life)
+        for count, topic in fillings:
+            life.deliver(barred="a")
+            life.fill(count, topic=topic)
+            life.deliver(barred="a")
+            life.tick()
+            life.deliver(barred="a")
+        life.save()
+        life.deliver(barred="a")
+        life.fill(1)
+        life.save()
+
+    return act
+
+
+def test_a_batch_that_moves_within_ram_after_it_was_saved():
+    with Disk({FOLDER: None}) as disk:
+        life = Life()
+        life.fill(2, topic="a")
+        life.fill(3, topic="b")
+        life.save()
+        act = moving(5, (2, "b"), (1, "c"), (1, "a"), (9, "b"))
+        sweep(disk, disk.image(), act, check=check_moved)
+
+
+def test_batches_that_move_out_of_segments():
+    with Disk({FOLDER: None}) as disk:
+        life = Life()
+        for topic in "abab":
+            life.fill(10, topic=topic)
+        life.save()
+        act = moving(40, (2, "b"), (1, "a"), (8, "a"))
+        sweep(disk, disk.image(), act, check=check_moved)
 
 
 def test_the_oldest_goes_where_the_limit_is_reached():
