@@ -257,6 +257,15 @@ async def test_what_was_saved_and_moved_is_on_flash_at_any_time():
         assert store.writes < 12, store.writes  # about one per save_interval
 
 
+async def test_what_moves_into_ram_that_is_not_saved_stays_on_flash():
+    store = Records()
+    put_barred(Outbox(store), "two segments")
+    outbox = Outbox(store, limit=0)
+    await drain_fails(outbox, Server(barred=("a",)), Unauthorised)
+    outbox.save()
+    assert 0 in await delivered(store)
+
+
 def copy_of(store):
     copy = Records()
     copy.records.update(store.records)
