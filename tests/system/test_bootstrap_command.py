@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     PublicFormat,
 )
+from lab import EXTERNAL_KEY, Lab
 from own_certificates import self_signed
 
 from instar_tools.cli import main
@@ -201,6 +202,22 @@ def test_keys_are_asked_for(desk):
 def test_an_answer_near_the_limit_fits_a_small_board(desk):
     desk.add({"instar": MENDER, "table": ["x" * 1000] * 8}, client_cert=PEM, client_key=KEY_PEM)
     assert len(desk.json("--secure")["application"]["table"]) == 8
+
+
+@pytest.mark.parametrize("board", ["ESP32_GENERIC", "RPI_PICO_W"])
+def test_a_large_answer_that_is_accepted_here_runs_on_a_board(tmp_path, server, board):
+    """The heap here stands for a board's, which has its agent in it, too."""
+    lab = Lab(tmp_path, server, board, heap=None)
+    lab.flash_blank()
+    content = json.loads(lab.content()) | {"table": ["x" * 1000] * 6}
+    certs = {"client_cert": PEM, "client_key": KEY_PEM, "ca_cert": server.ca_bundle.read_text()}
+    desk = Desk(server)
+    desk.id = lab.mac
+    desk.env["INSTAR_EXTERNAL_KEY"] = EXTERNAL_KEY
+    server.add_config(lab.mac, EXTERNAL_KEY, json.dumps(content), ["readings"], **certs)
+    assert desk.json("--secure")["accepted"]
+    lab.meet()
+    assert [e["state"] for e in lab.events if e["event"] == "configuration"] == ["proven"]
 
 
 # Refused
