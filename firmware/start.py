@@ -27,7 +27,7 @@ def console(event):
 
 
 def make_agent():
-    from instar.assembly import make_agent
+    from instar.parts import make_agent
 
     return make_agent(Board, on_event=console)
 
@@ -44,7 +44,7 @@ async def run_app(agent):
 
 async def main():
     agent = make_agent()
-    memory.forget("instar.assembly")
+    memory.forget("instar.parts")
     await asyncio.gather(run_app(agent), agent.run())
 
 

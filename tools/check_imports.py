@@ -13,9 +13,8 @@ from pathlib import Path
 LIB = Path(__file__).resolve().parents[1] / "lib" / "instar"
 
 ALLOWED = {
-    "assembly": {"agent", "installers", "settings", "store"},
     "agent": {"host", "update", "parts"},
-    "parts": {"servers", "bootstrap", "publisher"},
+    "parts": {"agent", "installers", "settings", "store", "servers", "bootstrap", "publisher"},
     "host": {"clock", "servers"},
     "bootstrap": {"fetching"},
     "fetching": {"servers", "configuration"},

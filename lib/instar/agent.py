@@ -96,7 +96,9 @@ class Agent(Host):
         Raises Rejected for what cannot be sent, and where `publishes` is false."""
         if not self.publisher:
             self._part("make_publisher")
-        self.publisher.publish(name, value, unit, **options)
+        self.publisher.publish(  # pyright: ignore[reportAttributeAccessIssue]
+            name, value, unit, **options
+        )
         self._wake.set()
 
     def crashed(self, error):
@@ -118,7 +120,7 @@ class Agent(Host):
             if self._updater.active and self._server:
                 await self._updater.run()
             if self._bootstrapper:
-                await self._bootstrapper.step()
+                await self._bootstrapper.step()  # pyright: ignore[reportGeneralTypeIssues]
             await self._poll()
             await self._deliver()
         except Transient as error:
@@ -165,7 +167,8 @@ class Agent(Host):
             return _NAP_S
         publisher.tick()
         if publisher.wait == 0:
-            self._heard("magistrala", await publisher.deliver())
+            error = await publisher.deliver()  # pyright: ignore[reportGeneralTypeIssues]
+            self._heard("magistrala", error)
         return min(_NAP_S, publisher.wait or _NAP_S)
 
     async def _poll(self, left=_IN_A_ROW):

@@ -34,8 +34,10 @@ def read(path):
 
 
 def _overlay(settings):
-    from .configuration import load
-
+    try:
+        from .configuration import load
+    except ImportError:  # a slot may be built without
+        raise Rejected("bootstrap_url: expected instar with its Magistrala part, got one without")
     found, settings.on_trial, settings.problem = load(settings.store, settings.given)
     if found:
         settings.use(found)

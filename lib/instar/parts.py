@@ -1,11 +1,47 @@
-# The parts of an agent that only some boards have, and what a board does that lacks one.
+# Puts a board's agent together, and knows the parts that only some boards have.
 #
+#   agent = make_agent(Board, on_event=print)
 #   join(agent)                  # what the settings ask for, and nothing else, is imported
 #   make_publisher(agent)
 #   go_without(agent)            # no server gives updates: what is to be done in a turn instead
+#
+# In the heap only while it is used.
 # SPDX-License-Identifier: MIT
 
 from .errors import Rejected
+
+
+def make_agent(board_class, on_event):
+    """board_class: Board of the module `board` (docs/porting.md). Raises Rejected for settings
+    that are wrong."""
+    from .agent import Agent
+    from .installers import INSTALLERS
+    from .settings import Settings
+    from .store import Store
+
+    settings = Settings.load(board_class.settings_path, Store(board_class.state_dir))
+    board = board_class(settings.wifi_ssid, settings.wifi_password)
+    if settings.watchdog:
+        board.watchdog(settings.watchdog * 1000)
+    own, error = _own_payload_types()
+    installers = dict(INSTALLERS)
+    installers.update(own)
+    agent = Agent(settings, board, installers=installers, on_event=on_event)
+    if error:
+        agent.crashed(error)
+    return agent
+
+
+def _own_payload_types():
+    """(payload type -> installer, what went wrong or None): known before the agent takes up an
+    update, so in a module of their own, which the application needs not have."""
+    try:
+        import payloads  # pyright: ignore[reportMissingImports]
+
+        return dict(payloads.INSTALLERS), None
+    except (Exception, SystemExit) as error:
+        missing = isinstance(error, ImportError) and str(error) == "no module named 'payloads'"
+        return {}, None if missing else error
 
 
 def join(agent):
@@ -25,8 +61,11 @@ def join(agent):
 
 
 def make_publisher(agent):
-    """Import what publishing needs."""
-    from .publisher import Publisher
+    """Import what publishing needs. Raises Rejected where this instar comes without."""
+    try:
+        from .publisher import Publisher
+    except ImportError:
+        raise Rejected("publish: expected instar with its Magistrala part, got one without")
 
     agent.publisher = Publisher(agent)
 

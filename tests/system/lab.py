@@ -51,11 +51,17 @@ class Lab:
     """A board's flash file, its simulator, and everything that both sides said."""
 
     def __init__(
-        self, folder: Path, server: DevServer, board: str = ESP32_GENERIC.name, **simulator
+        self,
+        folder: Path,
+        server: DevServer,
+        board: str = ESP32_GENERIC.name,
+        parts=(),
+        **simulator,
     ) -> None:
         self.folder = folder
         self.server = server
         self.kind = KINDS[board]
+        self.parts = parts
         if self.kind is ESP32_GENERIC:
             simulator.setdefault("heap", MENDER_HEAP)
         self.device_type = DEVICE_TYPES[board]
@@ -162,7 +168,7 @@ class Lab:
             first = first or image("release-1", app=app)
         else:
             folder = self._app_folder("first", app)
-            content = slot_builder.device_files(self.kind.name, folder) | content
+            content = slot_builder.device_files(self.kind.name, folder, self.parts) | content
         flash_builder.write_flash(self.path, first, kind=self.kind, files=content, seed=1)
 
     def _app_folder(self, name: str, source: str | None) -> Path:
@@ -190,6 +196,13 @@ class Lab:
         payload = Content(slot_builder.UPDATE_TAR, slot_builder.update_tar(files))
         fields = {"payload_type": APP, "files": [payload], "key": key, **release}
         return self._write(name, fields)
+
+    def file_artifact(self, name: str, folder: str, filename: str, data: bytes) -> Path:
+        """A single-file Artifact, as Mender's generator writes it."""
+        lines = {"dest_dir": folder, "filename": filename, "permissions": "644"}
+        files = [Content(field, text.encode() + b"\n") for field, text in lines.items()]
+        files.append(Content(filename, data))
+        return self._write(name, {"payload_type": "single-file", "files": files})
 
     def _write(self, name: str, release: dict) -> Path:
         path = self.folder / f"{name}.mender"

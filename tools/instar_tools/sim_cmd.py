@@ -71,6 +71,13 @@ def _kind(ctx: click.Context, param: click.Parameter, value: str) -> BoardKind:
     " without it the sample application.",
 )
 @click.option(
+    "--with",
+    "parts",
+    type=click.Choice(list(slot_builder.PARTS)),
+    multiple=True,
+    help=slot_builder.WITH_HELP,
+)
+@click.option(
     "--flash-size", callback=_size, metavar="SIZE", help="Like 4MB; default: the board's."
 )
 @click.option("--settings", type=click.Path(exists=True), help="Becomes /instar.json.")
@@ -89,6 +96,7 @@ def create(
     kind: BoardKind,
     image: Path | None,
     app: Path | None,
+    parts: tuple[str, ...],
     flash_size: int | None,
     settings: str | None,
     files: dict[str, str],
@@ -109,7 +117,7 @@ def create(
             f"{kind.name} has no firmware slots: --app FOLDER is expected instead of --image"
         )
     else:
-        content |= slot_builder.device_files(kind.name, app)
+        content |= slot_builder.device_files(kind.name, app, parts)
     if settings:
         content["/instar.json"] = settings
     content |= files

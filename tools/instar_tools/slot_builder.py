@@ -7,13 +7,16 @@
 On a board with firmware slots instar is in the firmware, and a slot holds the application only
 (board None). On the others a slot holds instar too, so that it is updated with the application; at
 the file system's root stay boot.py, main.py and the boot guard, which no update touches.
+
+A file takes a block of 4 KiB there, and two slots have to fit. So what only some boards need is
+left out unless it is asked for: see PARTS.
 """
 
 from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
 
 import click
@@ -28,6 +31,33 @@ FIRST_SLOT = "/a"
 BOARDS_OF_SLOTS = tuple(kind.name for kind in KINDS.values() if not kind.firmware_slots)
 # The boot guard has its own copy of these: old ones have to be able to start what is new.
 GUARD = ("__init__", "errors", "store", "boot")
+# What may be left out of a slot, by the beginnings of its modules' names: a Pico W's 848 KiB hold
+# one slot with everything, but not two.
+PARTS = {
+    "magistrala": tuple(
+        f"instar/{name}"
+        for name in (
+            "bootstrap.",
+            "certificates.",
+            "configuration.",
+            "content.",
+            "crypto/cfb.",
+            "entries.",
+            "fetching.",
+            "outbox.",
+            "publisher.",
+            "senml.",
+            "servers/magistrala/",
+            "stopwatch.",
+        )
+    )
+}
+# Of no use where there are no firmware slots.
+_FIRMWARE_ONLY = ("instar/installers/firmware.", "instar/installers/otadata.")
+WITH_HELP = (
+    "A part of instar for the slot, too, where the slot holds instar."
+    " A Pico W has no room for two slots with it."
+)
 _ROOT_PROGRAMS = ("boot.py", "main.py")
 _APP = ("app.py", "app.mpy", "app/__init__.py", "app/__init__.mpy")
 _BLOCK = 512
@@ -48,16 +78,22 @@ def app_files(app: Path | None = None) -> dict[str, bytes]:
 
 
 def slot_files(
-    board: str | None, app: Path | None = None, source: bool = False
+    board: str | None,
+    app: Path | None = None,
+    source: bool = False,
+    parts: Collection[str] = (),
 ) -> dict[str, bytes]:
     """Everything in a slot, by its path there. board: None for one with instar in the firmware.
 
-    source: modules stay .py; else they are compiled. A file of the application stands instead of
-    one of instar's that has its name.
+    source: modules stay .py; else they are compiled. parts: which of PARTS to put in. A file of
+    the application stands instead of one of instar's that has its name.
     """
     files = {}
     if board:
-        files |= read_tree(LIB / "instar")
+        unwanted = (PARTS[part] for part in PARTS if part not in parts)
+        left_out = sum(unwanted, _FIRMWARE_ONLY)
+        tree = read_tree(LIB / "instar")
+        files |= {name: data for name, data in tree.items() if not name.startswith(left_out)}
         files |= read_tree(BOARDS / board / "board.py")
         files |= read_tree(FIRMWARE / "start.py")
     files |= app_files(app)
@@ -72,10 +108,12 @@ def root_files() -> dict[str, bytes]:
     return files | {f"/guard/{name}": data for name, data in compiled(content).items()}
 
 
-def device_files(board: str, app: Path | None = None) -> dict[str, bytes]:
+def device_files(
+    board: str, app: Path | None = None, parts: Collection[str] = ()
+) -> dict[str, bytes]:
     """All of a board that was just deployed, by absolute path: root and first slot, no record."""
-    slot = {f"{FIRST_SLOT}/{name}": data for name, data in slot_files(board, app).items()}
-    return root_files() | slot
+    files = slot_files(board, app, parts=parts)
+    return root_files() | {f"{FIRST_SLOT}/{name}": data for name, data in files.items()}
 
 
 def update_tar(files: Mapping[str, bytes]) -> bytes:
