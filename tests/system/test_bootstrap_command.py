@@ -207,7 +207,7 @@ def test_an_answer_near_the_limit_fits_a_small_board(desk):
 @pytest.mark.parametrize("board", ["ESP32_GENERIC", "RPI_PICO_W"])
 def test_a_large_answer_that_is_accepted_here_runs_on_a_board(tmp_path, server, board):
     """The heap here stands for a board's, which has its agent in it, too."""
-    lab = Lab(tmp_path, server, board, heap=None)
+    lab = Lab(tmp_path, server, board, heap=None, parts=("magistrala",))
     lab.flash_blank()
     content = json.loads(lab.content()) | {"table": ["x" * 1000] * 6}
     certs = {"client_cert": PEM, "client_key": KEY_PEM, "ca_cert": server.ca_bundle.read_text()}
