@@ -19,7 +19,7 @@ ALLOWED = {
     "bootstrap": {"fetching"},
     "fetching": {"servers", "configuration"},
     "publisher": {"servers", "outbox", "senml"},
-    "configuration": {"options", "content"},
+    "configuration": {"options", "content", "loading"},
     "content": {"options", "certificates"},
     "certificates": {"crypto"},
     "update": {

@@ -13,14 +13,12 @@
 # SPDX-License-Identifier: MIT
 
 import asyncio
-import io
-import sys
 import time
 
 from micropython import const
 
-from . import __version__, memory
-from .errors import InstarError, Rejected, Transient, Unauthorised
+from . import memory
+from .errors import InstarError, Transient, Unauthorised
 from .host import Host
 from .retry import Backoff, sleep
 from .update import Updater
@@ -49,12 +47,14 @@ class Agent(Host):
         self._updater = Updater(self, self._server, installers)
         self._updater.restore()
 
-    def _part(self, name):
+    def _part(self, name, *args):
         # What is rarely done is imported for it, and unloaded again.
         from . import parts
 
-        getattr(parts, name)(self)
-        memory.forget("instar.parts")
+        try:
+            return getattr(parts, name)(self, *args)
+        finally:
+            memory.forget("instar.parts")
 
     # ---- what the application uses
 
@@ -76,10 +76,7 @@ class Agent(Host):
 
     def rebootstrap(self):
         """Ask the Bootstrap service for a new configuration; a new one resets the board."""
-        if not self._bootstrapper:
-            raise Rejected("rebootstrap: expected a setting bootstrap_url, got none")
-        self._bootstrapper.ask()
-        self.poll_now()
+        self._part("rebootstrap")
 
     @property
     def publishes(self):
@@ -104,13 +101,7 @@ class Agent(Host):
     def crashed(self, error):
         """The application raised. New software on trial goes back; proven software goes on with
         the agent alone, so that a mended application can arrive."""
-        text = io.StringIO()
-        sys.print_exception(error, text)  # pyright: ignore[reportArgumentType]
-        trace = text.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
-        self._updater.crashed(f"application: {trace}")
-        if self._updater.unproven:
-            self.leaving()
-            self.board.reset()
+        self._part("crashed", error)
 
     # ---- one turn after another
 
@@ -178,7 +169,7 @@ class Agent(Host):
             return self._part("go_without")
         await self._server.authorise()
         self.emit("authorised")
-        await self._report_inventory(self._server)
+        await self._report_inventory()
         await self._settle()
         deployment = await self._server.next_deployment(self._updater.provides())
         self._heard("mender")  # not before: a token may be an old one
@@ -195,22 +186,8 @@ class Agent(Host):
             await self._updater.settle()
             self._settled = True
 
-    async def _report_inventory(self, server):
+    async def _report_inventory(self):
         sent = self._inventory_sent
-        period = self.settings.inventory_poll_interval
-        if sent is not None and self.clock.now() - sent < period:
-            return
-        attributes = {
-            "instar_version": __version__,
-            "configuration": self.settings.digest[:12] or None,
-            "configuration_problem": self.settings.problem,
-        }
-        for more in (self.board.inventory(), self.inventory, self._updater.provides()):
-            attributes.update(more)
-        try:
-            await server.report_inventory(attributes)
-            self.emit("inventory")
-        except Rejected as error:
-            # A value that no server takes must not keep a mended application away.
-            self.emit("error", message=str(error))
-        self._inventory_sent = self.clock.now()
+        if sent is None or self.clock.now() - sent >= self.settings.inventory_poll_interval:
+            await self._part("report_inventory")
+            self._inventory_sent = self.clock.now()

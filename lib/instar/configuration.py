@@ -98,7 +98,9 @@ def take(settings, answer):
     """
     if answer.digest == settings.digest:
         return False
-    record = _record(settings.factory, answer)
+    from .loading import factory
+
+    record = _record(factory(settings), answer)
     store = settings.store
     store.delete(_STARTS)  # before: the new one must not inherit the count
     store.delete(_DROPPED)

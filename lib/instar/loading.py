@@ -33,6 +33,11 @@ def read(path):
     return values
 
 
+def factory(settings):
+    """What the factory gave, as a dict."""
+    return read(settings.given) if isinstance(settings.given, str) else settings.given
+
+
 def _overlay(settings):
     try:
         from .configuration import load
@@ -40,6 +45,9 @@ def _overlay(settings):
         raise Rejected("bootstrap_url: expected instar with its Magistrala part, got one without")
     found, settings.on_trial, settings.problem = load(settings.store, settings.given)
     if found:
-        settings.use(found)
+        settings.configured = True
+        settings.digest = found.digest
+        settings._kinds = found.kinds
+        settings._values = found.values
     memory.forget("instar.configuration")
     memory.forget("instar.options")

@@ -8,6 +8,10 @@
 # In the heap only while it is used.
 # SPDX-License-Identifier: MIT
 
+import io
+import sys
+
+from . import __version__
 from .errors import Rejected
 
 
@@ -79,3 +83,40 @@ def go_without(agent):
         raise Rejected("settings: expected mender_url, magistrala_url or bootstrap_url")
     if settings.on_trial and not (agent.publisher and agent.publisher.waiting):
         agent.publish("configuration", settings.digest[:12])
+
+
+def rebootstrap(agent):
+    """See Agent.rebootstrap()."""
+    if not agent._bootstrapper:
+        raise Rejected("rebootstrap: expected a setting bootstrap_url, got none")
+    agent._bootstrapper.ask()
+    agent.poll_now()
+
+
+def crashed(agent, error):
+    """See Agent.crashed()."""
+    text = io.StringIO()
+    sys.print_exception(error, text)  # pyright: ignore[reportArgumentType]
+    trace = text.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
+    agent._updater.crashed(f"application: {trace}")
+    if agent._updater.unproven:
+        agent.leaving()
+        agent.board.reset()
+
+
+async def report_inventory(agent):
+    """Tell the server what this board is, and what the application adds."""
+    settings = agent.settings
+    attributes = {
+        "instar_version": __version__,
+        "configuration": settings.digest[:12] or None,
+        "configuration_problem": settings.problem,
+    }
+    for more in (agent.board.inventory(), agent.inventory, agent._updater.provides()):
+        attributes.update(more)
+    try:
+        await agent._server.report_inventory(attributes)
+        agent.emit("inventory")
+    except Rejected as error:
+        # A value that no server takes must not keep a mended application away.
+        agent.emit("error", message=str(error))

@@ -53,20 +53,6 @@ class Settings:
         finally:
             memory.forget("instar.loading")
 
-    @property
-    def factory(self):
-        """The factory's settings, as a dict."""
-        from .loading import read
-
-        return read(self.given) if isinstance(self.given, str) else self.given
-
-    def use(self, configuration):
-        """What the Bootstrap service brought lies over the factory's from now on."""
-        self.configured = True
-        self.digest = configuration.digest
-        self._kinds = configuration.kinds
-        self._values = configuration.values
-
     def __getattr__(self, name):
         try:
             return self._values[name]

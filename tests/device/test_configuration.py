@@ -8,6 +8,7 @@ from instar import memory
 from instar.configuration import MAX_STARTS, blobs, drop, prove, take
 from instar.crypto.pem import from_pem
 from instar.errors import Broken, Rejected
+from instar.loading import factory
 from instar.settings import Settings
 
 PUBLIC = "tests/vectors/public/"
@@ -49,7 +50,7 @@ def test_a_blank_board():
     assert (settings.configured, settings.on_trial, settings.digest) == (False, False, "")
     assert (settings.application, settings.problem) == ({}, None)
     assert settings.mender_url == "https://factory.example"
-    assert settings.factory == FACTORY
+    assert factory(settings) == FACTORY
 
 
 def test_an_answer_is_tried_proven_and_used():

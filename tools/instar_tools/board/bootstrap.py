@@ -66,8 +66,9 @@ def tried(step, *arguments):
 def kept(settings, answer):
     """What the stored configuration was made of."""
     from instar.content import read
+    from instar.loading import factory
 
-    values, application, ders = read(settings.factory, answer)
+    values, application, ders = read(factory(settings), answer)
     found = {"ca": [], "client": [], "artifact_keys": []}
     for kind, der in ders:
         found[kind].append(der.hex())
