@@ -50,6 +50,7 @@ class Inflater:
         self._push = push
         self._limit = limit
         self._what = what
+        memory.release(memory.SMALL_WINDOW)  # it was the header's: the ring has the place
         self._ring = RingIO(_RING)
         self._room = _RING
         self._buffer = bytearray(_OUTPUT)

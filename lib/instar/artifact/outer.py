@@ -189,7 +189,8 @@ class Outer:
         gzip = _is_gzip("data/0000.tar", name)
         if gzip:
             memory.restore()
-        memory.release(memory.SMALL_WINDOW)  # it was the header's
+        else:
+            memory.release(memory.SMALL_WINDOW)  # it was the header's
         self._open = self._open_nothing
         files = PayloadFiles(self._files, self._open_file)
         return Packed(name, gzip, files, self._max_payload)
