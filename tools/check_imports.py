@@ -50,7 +50,8 @@ ALLOWED = {
 }
 # Anybody may import these: they know nothing of the others.
 SHARED = {"errors", "memory", "retry", "stopwatch", "__version__", "__init__"}
-# Modules of one room may use each other; of servers, only those of one protocol.
+# Modules of one room may use each other; of servers, only those of one protocol, and the HTTP
+# client that all share.
 PRIVATE = {"artifact", "crypto", "http", "installers"}
 PURE = {"artifact", "crypto"}
 IO_MODULES = {"asyncio", "esp32", "machine", "network", "os", "rp2"}
@@ -85,7 +86,7 @@ def complaint(home: list[str], name: str) -> str | None:
     allowed = ALLOWED.get(room, set()) | SHARED
     if target in allowed or (target == room and room in PRIVATE):
         return None
-    if target == room == "servers" and parts[2:3] == home[1:2]:
+    if target == room == "servers" and parts[2:3] in (home[1:2], ["connect"]):
         return None
     return f"{room} may import {sorted(allowed - {'__version__', '__init__'})}, not {name}"
 

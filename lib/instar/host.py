@@ -56,7 +56,7 @@ class Host:
         if not self._client:
             from .servers import connect
 
-            self._client = connect(self.settings, self.beat)
+            self._client = connect(self.settings, self.beat, self.settings.allow_plain_http)
         return self._client
 
     async def disconnect(self):

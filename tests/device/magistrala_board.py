@@ -19,6 +19,7 @@ class Settings:
     external_key = KEY
     crypto_key = ""
     http_timeout = 5
+    max_connections = 1
 
     def __init__(self, url="http://127.0.0.1:1", **values):
         self.bootstrap_url = url

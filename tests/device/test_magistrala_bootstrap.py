@@ -1,11 +1,11 @@
 from magistrala_board import CRYPTO_KEY, ID, IV, KEY, MINIMAL, Settings, ask, lines, refused
 from scripted import CLOSE, Server, answer, raises
 
+from instar import servers
 from instar.errors import Rejected, Transient, Unauthorised
 from instar.http import Client
 from instar.http.wire import Ended
 from instar.servers.magistrala import BadRequest, scheme
-from instar.servers.magistrala import bootstrap as module
 from instar.servers.magistrala.bootstrap import bootstrap
 
 GOOD = answer(MINIMAL + "\n")
@@ -224,6 +224,9 @@ class Recorder:
     def __init__(self, **options):
         Recorder.options, Recorder.closed = options, False
 
+    def prepare(self):
+        pass
+
     async def get(self, url, **_):
         raise Transient("away")
 
@@ -235,9 +238,9 @@ async def test_the_connection_is_as_the_settings_say():
     settings = Settings(http_timeout=7, bootstrap_plain_http=False)
     settings.ca_certificates = lambda: [b"ca"]
     settings.client_certificate = lambda: (b"cert", b"key")
-    original, module.Client = module.Client, Recorder
+    original, servers.Client = servers.Client, Recorder
     await raises(Transient, "away", bootstrap(settings, ID, feed=len))
-    module.Client = original
+    servers.Client = original
     options = Recorder.options
     assert (options["ca"], options["cert"], options["key"]) == ([b"ca"], b"cert", b"key")
     assert options["allow_plain"] is False and options["timeout"] == 7

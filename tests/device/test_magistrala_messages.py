@@ -41,7 +41,7 @@ class Settings:
 
 def messages(server=None, **values):
     settings = Settings(server, **values)
-    return Messages(settings, connect(settings))
+    return Messages(settings, connect(settings, None, settings.allow_plain_http))
 
 
 def refusal(function, *args):

@@ -66,7 +66,9 @@ def mender(server, identity=None, **settings):
 
 
 def make(settings, identity, feed=None):
-    return Mender(settings, identity, connect(settings, feed), feed=feed)
+    return Mender(
+        settings, identity, connect(settings, feed, settings.allow_plain_http), feed=feed
+    )
 
 
 def deployment(server, **options):

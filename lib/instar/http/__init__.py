@@ -7,9 +7,7 @@
 #
 # One connection per host is kept for the next request; `max_connections` bounds all of them (a
 # TLS connection takes some 30 KiB). Only https, unless allow_plain says otherwise in words.
-#
 # Also here, for those who read answers: printable(); dates.py has Retry-After, download.py ranges.
-#
 # Limits: no proxies, cookies, content codings or pipelining; TLS 1.2; see wire.py, response.py.
 # SPDX-License-Identifier: MIT
 
@@ -181,20 +179,18 @@ class Client:
             await response.load(self._max_body)
         return response
 
+    # See request().
+
     def get(self, url, **options):
-        """See request()."""
         return self.request("GET", url, **options)
 
     def post(self, url, **options):
-        """See request()."""
         return self.request("POST", url, **options)
 
     def put(self, url, **options):
-        """See request()."""
         return self.request("PUT", url, **options)
 
     def patch(self, url, **options):
-        """See request()."""
         return self.request("PATCH", url, **options)
 
     async def close(self):

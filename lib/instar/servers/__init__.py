@@ -1,6 +1,6 @@
 # One module or package per server protocol. They share one HTTP client, and its few connections.
 #
-#   client = connect(settings, feed=watchdog.feed)
+#   client = connect(settings, watchdog.feed, settings.allow_plain_http)
 #   server = Mender(settings, identity, client, feed=watchdog.feed)
 # SPDX-License-Identifier: MIT
 
@@ -11,15 +11,15 @@ from ..http import Client
 _MAX_ANSWER = const(16384)  # offers and tokens have some kilobytes
 
 
-def connect(settings, feed=None):
-    """The http.Client for every server of `settings`. Raises Rejected for certificates or a key
-    that are none."""
+def connect(settings, feed, allow_plain):
+    """The http.Client for servers of `settings`. allow_plain: the setting that says so for them.
+    Raises Rejected for certificates or a key that are none."""
     cert, key = settings.client_certificate()
     client = Client(
         ca=settings.ca_certificates(),
         cert=cert,
         key=key,
-        allow_plain=settings.allow_plain_http,
+        allow_plain=allow_plain,
         timeout=settings.http_timeout,
         max_connections=settings.max_connections,
         max_body=_MAX_ANSWER,

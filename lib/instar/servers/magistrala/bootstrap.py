@@ -12,7 +12,8 @@ import os
 from micropython import const
 
 from ...errors import Rejected, Transient, Unauthorised
-from ...http import Client, printable
+from ...http import printable
+from .. import connect
 from . import BadRequest, profile
 from .answer import parse
 from .routes import to_service
@@ -47,16 +48,7 @@ async def bootstrap(settings, external_id, random=os.urandom, feed=None):
     else, and for what no Bootstrap service says: that may be a captive portal.
     """
     service = _Service(settings, external_id, random)
-    cert, key = settings.client_certificate()
-    client = Client(
-        ca=settings.ca_certificates(),
-        cert=cert,
-        key=key,
-        allow_plain=settings.bootstrap_plain_http,
-        timeout=settings.http_timeout,
-        max_connections=1,
-        feed=feed,
-    )
+    client = connect(settings, feed, settings.bootstrap_plain_http)
     try:
         return await service.ask(client)
     finally:
