@@ -18,6 +18,7 @@ from . import memory
 
 FLOOR = const(1793491200)  # 2026-11-01: no board that runs this lives before it
 _FRESH_S = const(86400)
+_PAUSE_MS = const(60000)
 
 
 def _epoch():
@@ -36,6 +37,7 @@ class Clock:
         self._host = host
         self._port = port
         self._synced = None  # time of the last SNTP answer
+        self._failed = None  # ticks of the last question, if there was no answer to it
 
     def now(self):
         """Seconds since 1970-01-01 UTC."""
@@ -58,12 +60,17 @@ class Clock:
     async def sync(self, beat=lambda: None):
         """Lift the clock to the floor, then ask SNTP if it was not asked for a day.
 
-        Raises Transient if no server answered; the clock then stands at the RTC or the floor.
+        Raises Transient if no server answered; the clock then stands at the RTC or the floor, and
+        for a minute nobody is asked again.
         """
         if self.now() < FLOOR:
             self._board.set_clock(FLOOR)
         if not self._host or (self._synced and self.now() - self._synced < _FRESH_S):
             return
+        # Who did not answer is not asked again by each request of the next minute.
+        if self._failed is not None and time.ticks_diff(time.ticks_ms(), self._failed) < _PAUSE_MS:
+            return
+        self._failed = time.ticks_ms()
         beat()
         from .sntp import ask
 
@@ -72,3 +79,4 @@ class Clock:
         finally:
             memory.forget("instar.sntp")
         self._synced = self.now()
+        self._failed = None

@@ -2,6 +2,7 @@ import asyncio
 import os
 import socket
 import struct
+import sys
 import time
 
 import instar.sntp
@@ -122,3 +123,24 @@ def test_a_stamp_needs_a_time_that_somebody_said():
     assert own.stamp_us() is None
     own.seconds = FLOOR
     assert abs(own.stamp_us() - time.time_ns() // 1000) < 60000000
+
+
+async def test_who_did_not_answer_is_left_alone_for_a_minute():
+    questions = []
+
+    class Silent:
+        @staticmethod
+        async def ask(host, port, floor, beat):
+            questions.append(host)
+            raise Transient("no answer")
+
+    clock = Clock(Board(), "pool.example")
+    for passed_ms, expected in ((0, 1), (0, 1), (59000, 1), (2000, 2)):
+        sys.modules["instar.sntp"] = Silent  # sync() unloads it
+        if clock._failed is not None:
+            clock._failed = time.ticks_add(clock._failed, -passed_ms)
+        try:
+            await clock.sync()
+        except Transient:
+            pass
+        assert len(questions) == expected
