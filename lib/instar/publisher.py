@@ -62,8 +62,7 @@ class Publisher:
 
     @property
     def wait(self):
-        """Seconds until deliver() should be called: 0 is now, None is when something is there
-        that can be sent."""
+        """Seconds until deliver() should be called, 0: now. None: nothing is there to be sent."""
         settings = self._host.settings
         if not self.waiting or not settings.magistrala_url or not settings.magistrala_secret:
             return None
@@ -71,18 +70,22 @@ class Publisher:
 
     async def deliver(self):
         """Send what waits, oldest first. Returns None if the server took something; else the
-        error that ended it, which was told and delays the next try, or the server's refusal."""
+        error that ended it, or the server's refusal. An error is told, and delays the next try.
+        """
         self._taken = self._refusal = None
         try:
             await self._host.online()
             await self._send_all()
         except (InstarError, OSError, MemoryError) as error:
             self._host.emit("error", message=f"publish: {str(error) or repr(error)}")
+            if self._taken:
+                self._backoff.reset()
             self._next = self._uptime.seconds() + self._backoff.delay(error)
-            return error
+            self._refusal = error
+        else:
+            self._backoff.reset()
         finally:
             memory.forget("instar.servers.magistrala")
-        self._backoff.reset()
         return None if self._taken else self._refusal
 
     async def _send_all(self):

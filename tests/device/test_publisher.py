@@ -119,6 +119,20 @@ async def test_who_is_refused_is_told_and_keeps_its_messages():
     assert publisher.waiting and 0 < publisher.wait < 2
 
 
+async def test_a_channel_that_refuses_the_board_is_not_the_servers_refusal():
+    refusal = answer(status="401 No")
+    async with Server([refusal], [TAKEN, refusal]) as server:
+        agent = make(server.url)
+        publisher = Publisher(agent)
+        publisher.publish("t", 1, channel="alarms")
+        publisher.publish("t", 2, channel="room")
+        assert isinstance(await publisher.deliver(), Unauthorised)
+        await agent.disconnect()
+        assert await publisher.deliver() is None
+    assert [values(request) for request in server.requests] == [[1], [2], [1]]
+    assert publisher.waiting and publisher.wait > 0
+
+
 async def test_a_channel_that_the_board_does_not_have_blocks_nothing():
     async with Server([TAKEN]) as server:
         agent = make(server.url)
