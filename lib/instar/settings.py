@@ -20,7 +20,8 @@ _MAX_FILE = const(8192)
 
 
 class Settings:
-    """Every setting is an attribute; `store` is the board's Store.
+    """Every setting is an attribute; `store` is the board's Store, `given` the factory's dict, or
+    the path that it was read from.
 
     Of the configuration in use, if there is one: `configured` (bool), `on_trial` (bool), `digest`
     (hex, else ""). `problem`: what is wrong with what is stored (str), or None.
