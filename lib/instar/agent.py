@@ -117,7 +117,8 @@ class Agent(Host):
         except Transient as error:
             refused = isinstance(error, Unauthorised)
             self.emit("pending" if refused else "error", message=str(error))
-            self._heard("mender", error)
+            if self._server:  # else it was the network, or the Bootstrap service
+                self._heard("mender", error)
             wait = self._backoff.delay(error)
         except MemoryError as error:
             self.emit("error", message=str(error))

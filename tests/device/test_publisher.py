@@ -201,3 +201,17 @@ async def test_no_network_is_no_loss():
     publisher.publish("t", 1)
     assert str(await publisher.deliver()) == "no Wi-Fi"
     assert publisher.waiting
+
+
+async def test_a_network_that_is_away_is_no_silence_of_a_server_that_is_not_configured():
+    class Offline(Board):
+        async def connect(self):
+            raise Transient("no Wi-Fi")
+
+    agent = make(bootstrap_url="https://b.example")
+    agent.settings.configured = True
+    agent.board = Offline()
+    heard = []
+    agent._bootstrapper.heard = lambda source, error=None: heard.append(source)
+    await run(agent, 0.2)
+    assert "no Wi-Fi" in errors(agent) and heard == []
