@@ -72,6 +72,14 @@ def _profile(value):
     return value in ("clients", "things", "mainflux")
 
 
+def _auth(value):
+    return value in ("cik", "token", "password", "certificate")
+
+
+def _update_server(value):
+    return value in ("", "mender", "murano")
+
+
 def _segment(value):
     return _text(value) and not any(char in "/?#%" or ord(char) < 33 for char in value)
 
@@ -140,14 +148,31 @@ _TABLE = {
     "magistrala_id": ("", _text, "a string"),
     "magistrala_secret": ("", _text, "a string"),
     "magistrala_channels": ([], _channels, "a list of objects of strings, each with an id"),
+    "murano_url": ("", _url, _EXPECTED_URL),
+    "murano_auth": ("cik", _auth, "cik, token, password or certificate"),
+    "murano_identity": ("", _text, "a string (default: the board's MAC address)"),
+    "murano_token": ("", _text, "a token, or empty for one that activation brings"),
+    "murano_password": ("", _text, "a password, or empty for one that the board makes"),
+    "murano_wait": (240, _between(1, 300), "1 to 300 seconds"),
+    "murano_time": (True, _flag, "true or false"),
+    "update_server": ("", _update_server, "mender or murano (default: the one there is)"),
     "outbox_size": (65536, _between(0, 1 << 20), "0 to 1048576 bytes"),
     "outbox_save_interval": (600, _between(1, _DAY), "1 to 86400 seconds"),
 }
-SECRET = ("tenant_token", "wifi_password", "external_key", "crypto_key", "magistrala_secret")
+SECRET = (
+    "tenant_token",
+    "wifi_password",
+    "external_key",
+    "crypto_key",
+    "magistrala_secret",
+    "murano_token",
+    "murano_password",
+)
 # Where plain HTTP has to be allowed in words, and by which setting.
 _PLAIN = {
     "mender_url": "allow_plain_http",
     "magistrala_url": "allow_plain_http",
+    "murano_url": "allow_plain_http",
     "bootstrap_url": "bootstrap_plain_http",
 }
 # What the factory's file alone decides: who the board is, whom it asks, and how safely.
@@ -166,14 +191,28 @@ _PATHS = ("artifact_verify_keys", "ca", "client_cert", "client_key")
 
 
 def checked(given):
-    """All settings: `given` over the defaults. Raises Rejected naming the first that is wrong."""
+    """All settings: `given` over the defaults; `update_server` is one that there is, or empty.
+
+    Raises Rejected naming the first that is wrong.
+    """
     for name in given:
         _check(name, given[name])
     values = {name: given.get(name, _TABLE[name][0]) for name in _TABLE}
     for name, allowed in _PLAIN.items():
         if values[name].startswith("http://") and not values[allowed]:
             raise Rejected(f"{name} is plain http: expected https, or {allowed} true")
+    _choose_server(values)
     return values
+
+
+def _choose_server(values):
+    name = values["update_server"]
+    if name and not values[name + "_url"] and not values["bootstrap_url"]:
+        raise Rejected(f"update_server is {name}: expected {name}_url, got none")
+    for other in ("mender", "murano"):
+        if not name and values[other + "_url"]:
+            name = other
+    values["update_server"] = name if name and values[name + "_url"] else ""
 
 
 def overlaid(factory, values):
