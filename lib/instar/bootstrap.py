@@ -74,7 +74,7 @@ class Bootstrapper:
             self._drop()
         if self.due:
             await self._attempt()
-        if not host.settings.configured and not host.settings.mender_url:
+        if not host.settings.configured and not host.settings.update_server:
             raise Transient("no configuration yet", self.wait)
 
     # ---- what is configured works, or does not
@@ -92,7 +92,8 @@ class Bootstrapper:
             return
         self._refusals.pop(source, None)
         # What a board is for comes first: where updates are configured, they have to work.
-        if settings.on_trial and (source == "mender" or not settings.mender_url):
+        updates = settings.update_server
+        if settings.on_trial and (source == updates or not updates):
             self._prove()
 
     @property

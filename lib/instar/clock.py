@@ -4,9 +4,10 @@
 #   await clock.sync()
 #   clock.now()                     # seconds since 1970, whatever the port's epoch is
 #
-# The order: a floor (the date this code was made), the RTC, SNTP. Each is a hint only: SNTP is not
-# authenticated, so it is believed for the dates of certificates and for log entries, nothing else,
-# and never takes the clock back before the floor.
+# The order: a floor (the date this code was made), the RTC, SNTP, and another server where there
+# is one (Murano's /timestamp). Each is a hint only: SNTP is not authenticated, and who asks over
+# TLS has checked the server by the clock that is to be set. So it is believed for the dates of
+# certificates, for log entries and measurements, and never goes back before the floor.
 # Limits: whole seconds.
 # SPDX-License-Identifier: MIT
 
@@ -15,6 +16,7 @@ import time
 from micropython import const
 
 from . import memory
+from .errors import Transient
 
 FLOOR = const(1793491200)  # 2026-11-01: no board that runs this lives before it
 _FRESH_S = const(86400)
@@ -27,16 +29,18 @@ def _epoch():
 
 
 class Clock:
-    """Reads the board's RTC and sets it from SNTP.
+    """Reads the board's RTC and sets it from a server's time.
 
-    board: needs set_clock(unix_seconds). host: an SNTP server, or "" for none.
+    board: needs set_clock(unix_seconds). host: an SNTP server, or "" for none. told: whether
+    sync() is given somebody else to ask.
     """
 
-    def __init__(self, board, host, port=123):
+    def __init__(self, board, host, port=123, told=False):
         self._board = board
+        self._told = bool(host or told)
         self._host = host
         self._port = port
-        self._synced = None  # time of the last SNTP answer
+        self._synced = None  # time of the last answer
         self._failed = None  # ticks of the last question, if there was no answer to it
 
     def now(self):
@@ -49,7 +53,7 @@ class Clock:
         The floor is no time: what is measured before the first answer of a time server has no
         stamp. Without a server in the settings, the RTC is what the application sets it to.
         """
-        if (self._host and self._synced is None) or self.now() < FLOOR:
+        if (self._told and self._synced is None) or self.now() < FLOOR:
             return None
         return time.time_ns() // 1000 + _epoch() * 1000000
 
@@ -57,26 +61,39 @@ class Clock:
         """Now as `2026-11-21T20:00:00Z`, the form that deployment logs want."""
         return "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z".format(*time.gmtime(time.time())[:6])
 
-    async def sync(self, beat=lambda: None):
-        """Lift the clock to the floor, then ask SNTP if it was not asked for a day.
+    async def sync(self, beat=lambda: None, other=None):
+        """Lift the clock to the floor, then ask SNTP if it was not asked for a day; and `other`,
+        an async callable -> seconds since 1970, where SNTP has no answer.
 
         Raises Transient if no server answered; the clock then stands at the RTC or the floor, and
         for a minute nobody is asked again.
         """
         if self.now() < FLOOR:
             self._board.set_clock(FLOOR)
-        if not self._host or (self._synced and self.now() - self._synced < _FRESH_S):
+        nobody = not self._host and not other
+        if nobody or (self._synced and self.now() - self._synced < _FRESH_S):
             return
         # Who did not answer is not asked again by each request of the next minute.
         if self._failed is not None and time.ticks_diff(time.ticks_ms(), self._failed) < _PAUSE_MS:
             return
         self._failed = time.ticks_ms()
         beat()
-        from .sntp import ask
-
-        try:
-            self._board.set_clock(await ask(self._host, self._port, FLOOR, beat))
-        finally:
-            memory.forget("instar.sntp")
+        self._board.set_clock(await self._ask(beat, other))
         self._synced = self.now()
         self._failed = None
+
+    async def _ask(self, beat, other):
+        try:
+            if self._host:
+                from .sntp import ask
+
+                return await ask(self._host, self._port, FLOOR, beat)
+        except Transient:
+            if not other:
+                raise
+        finally:
+            memory.forget("instar.sntp")
+        now = await other()
+        if now < FLOOR:
+            raise Transient(f"time: expected it to be after {FLOOR}, got {now}")
+        return now

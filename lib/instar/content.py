@@ -81,8 +81,8 @@ def _check(factory, values, content):
 
     try:
         merged = overlaid(factory, values)
-        if not merged["mender_url"] and not merged["magistrala_url"]:
-            raise Rejected("configuration: expected mender_url or magistrala_url, got neither")
+        if not merged["update_server"] and not merged["magistrala_url"]:
+            raise Rejected("configuration: expected the URL of a server, got none")
     except Rejected as error:
         if content and "instar" not in content:
             raise Rejected(f'{error} (content without "instar" is all settings)')

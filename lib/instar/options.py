@@ -76,6 +76,10 @@ def _auth(value):
     return value in ("cik", "token", "password", "certificate")
 
 
+def _password(value):
+    return _text(value) and (value == "" or len(value) >= 20)
+
+
 def _update_server(value):
     return value in ("", "mender", "murano")
 
@@ -152,7 +156,7 @@ _TABLE = {
     "murano_auth": ("cik", _auth, "cik, token, password or certificate"),
     "murano_identity": ("", _text, "a string (default: the board's MAC address)"),
     "murano_token": ("", _text, "a token, or empty for one that activation brings"),
-    "murano_password": ("", _text, "a password, or empty for one that the board makes"),
+    "murano_password": ("", _password, "20 characters at least, or none: the board makes one"),
     "murano_wait": (240, _between(1, 300), "1 to 300 seconds"),
     "murano_time": (True, _flag, "true or false"),
     "update_server": ("", _update_server, "mender or murano (default: the one there is)"),
@@ -207,12 +211,14 @@ def checked(given):
 
 def _choose_server(values):
     name = values["update_server"]
-    if name and not values[name + "_url"] and not values["bootstrap_url"]:
-        raise Rejected(f"update_server is {name}: expected {name}_url, got none")
+    if name and not values[name + "_url"]:
+        if not values["bootstrap_url"]:  # else it may come yet
+            raise Rejected(f"update_server is {name}: expected {name}_url, got none")
+        name = ""
     for other in ("mender", "murano"):
         if not name and values[other + "_url"]:
             name = other
-    values["update_server"] = name if name and values[name + "_url"] else ""
+    values["update_server"] = name
 
 
 def overlaid(factory, values):

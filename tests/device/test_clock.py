@@ -144,3 +144,44 @@ async def test_who_did_not_answer_is_left_alone_for_a_minute():
         except Transient:
             pass
         assert len(questions) == expected
+
+
+async def told(answer, host="", port=123):
+    """What the board's clock was set to, where Murano (say) answers the question for the time."""
+    board = Board()
+    clock = Clock(board, host, port, told=True)
+    assert clock.stamp_us() is None
+
+    async def other():
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    try:
+        await clock.sync(other=other)
+    except Transient as error:
+        return board.set, clock, str(error)
+    return board.set, clock, None
+
+
+async def test_another_server_may_say_what_time_it_is():
+    times, clock, _ = await told(FLOOR + 5)
+    assert times == [FLOOR + 5] and clock.stamp_us() is not None
+    await clock.sync(other=None)
+    assert times == [FLOOR + 5]  # asked again only after a day
+
+
+async def test_it_is_asked_where_sntp_does_not_answer():
+    closed = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    port = 20000 + int.from_bytes(os.urandom(2), "big") % 20000
+    closed.bind(socket.getaddrinfo("127.0.0.1", port)[0][-1])
+    closed.close()
+    times, _, _ = await told(FLOOR + 6, "127.0.0.1", port)
+    assert times == [FLOOR + 6]
+
+
+async def test_a_time_before_the_floor_or_none_at_all_sets_nothing():
+    times, clock, error = await told(FLOOR - 1)
+    assert times == [] and clock.stamp_us() is None and f"got {FLOOR - 1}" in error
+    times, clock, error = await told(Transient("nobody there"))
+    assert times == [] and clock.stamp_us() is None and error == "nobody there"

@@ -206,3 +206,26 @@ def test_keys_for_artifacts_are_read_as_they_are():
         assert "is missing" in str(error)
     else:
         raise AssertionError("a key that is missing must stop the download")
+
+
+def test_the_update_server_is_the_one_there_is():
+    mender, murano = {"mender_url": "https://m.example"}, {"murano_url": "https://p.example"}
+    both = dict(mender)
+    both.update(murano)
+    rows = ((mender, "mender"), (murano, "murano"), (both, "mender"), ({}, ""))
+    for values, expected in rows:
+        assert Settings(values).update_server == expected
+    both["update_server"] = "murano"
+    assert Settings(both).update_server == "murano"
+    mender["update_server"] = "murano"
+    assert refusal(mender).endswith("update_server is murano: expected murano_url, got none")
+    mender["bootstrap_url"] = "https://b.example"  # which may bring the other one yet
+    assert Settings(mender).update_server == "mender"
+
+
+def test_muranos_settings():
+    text = refusal({"murano_password": "nineteen characters"})
+    assert "20 characters at least" in text and "nineteen" not in text
+    assert "got 301" in refusal({"murano_wait": 301})
+    assert "cik, token, password or certificate" in refusal({"murano_auth": "basic"})
+    assert "allow_plain_http" in refusal({"murano_url": "http://p.example"})
