@@ -33,27 +33,24 @@ BOARDS_OF_SLOTS = tuple(kind.name for kind in KINDS.values() if not kind.firmwar
 GUARD = ("__init__", "errors", "store", "boot")
 # What may be left out of a slot, by the beginnings of its modules' names: a Pico W's 848 KiB hold
 # one slot with everything, but not two.
+_QUEUE = ("entries.", "outbox.", "sender.", "stopwatch.")
 PARTS = {
-    "magistrala": tuple(
-        f"instar/{name}"
-        for name in (
-            "bootstrap.",
-            "certificates.",
-            "configuration.",
-            "content.",
-            "crypto/cfb.",
-            "entries.",
-            "fetching.",
-            "outbox.",
-            "publisher.",
-            "senml.",
-            "servers/magistrala/",
-            "stopwatch.",
-        )
-    )
+    "magistrala": (
+        *_QUEUE,
+        "bootstrap.",
+        "certificates.",
+        "configuration.",
+        "content.",
+        "crypto/cfb.",
+        "fetching.",
+        "publisher.",
+        "senml.",
+        "servers/magistrala/",
+    ),
+    "murano": (*_QUEUE, "artifact/raw.", "recorder.", "servers/murano/", "watcher."),
 }
 # Of no use where there are no firmware slots.
-_FIRMWARE_ONLY = ("instar/installers/firmware.", "instar/installers/otadata.")
+_FIRMWARE_ONLY = ("installers/firmware.", "installers/otadata.")
 WITH_HELP = (
     "A part of instar for the slot, too, where the slot holds instar."
     " A Pico W has no room for two slots with it."
@@ -90,8 +87,9 @@ def slot_files(
     """
     files = {}
     if board:
-        unwanted = (PARTS[part] for part in PARTS if part not in parts)
-        left_out = sum(unwanted, _FIRMWARE_ONLY)
+        wanted = {name for part in parts for name in PARTS[part]}
+        optional = {name for names in PARTS.values() for name in names}
+        left_out = tuple(f"instar/{name}" for name in {*_FIRMWARE_ONLY, *optional} - wanted)
         tree = read_tree(LIB / "instar")
         files |= {name: data for name, data in tree.items() if not name.startswith(left_out)}
         files |= read_tree(BOARDS / board / "board.py")
