@@ -1,14 +1,17 @@
-# The agent: bootstrap, authorise, report inventory, poll, update, report; and publish what the
-# application measured. Beside the user's own tasks.
+# The agent: bootstrap, authorise, report inventory, poll, update, report; and send what the
+# application measured, and watch for what it waits for. Beside the user's own tasks.
 #
 #   agent = Agent(settings, board, on_event=print)   # {"event": "state", "state": "download"}
 #   agent.health = is_my_sensor_alive   # True: healthy; False: not yet; an exception: roll back
 #   asyncio.run(agent.run())
-#   agent.publish("temperature", 23.5, "Cel")
+#   agent.publish("temperature", 23.5, "Cel")          # to Magistrala
+#   agent.record("temperature", 23.5)                  # to Murano, with the time it is now
+#   agent.watch("thermostat", set_temperature)         # at Murano
+#   await agent.murano.write({"state": "on"})          # at once; see servers/murano/__init__.py
 #
 # Events: authorised, pending, inventory, deployment (id, artifact_name), state (state),
 # progress (done, total), report (status), error (message), retry (seconds), idle (seconds);
-# bootstrap.py and publisher.py have more.
+# bootstrap.py, publisher.py and recorder.py have more.
 # board: see docs/porting.md; boards/UNIX/board.py is one.
 # SPDX-License-Identifier: MIT
 
@@ -42,7 +45,9 @@ class Agent(Host):
         self._inventory_sent = None
         self._settled = False
         self._server = server
-        self._bootstrapper = None
+        self._bootstrapper = self._watcher = None
+        self.resting = asyncio.Event()
+        self._tasks = []  # beside run()
         self._part("join")
         self._updater = Updater(self, self._server, installers)
         self._updater.restore()
@@ -60,14 +65,15 @@ class Agent(Host):
 
     async def run(self):
         """Never returns."""
-        watch = asyncio.create_task(self._watch())
+        self._tasks.append(asyncio.create_task(self._watch()))
         if self.settings.problem:
             self.emit("error", message=self.settings.problem)
         try:
             while True:
                 await self._turn()
         finally:
-            watch.cancel()
+            while self._tasks:
+                self._tasks.pop().cancel()
 
     def poll_now(self):
         """Ask the server at once instead of at the next interval."""
@@ -98,6 +104,26 @@ class Agent(Host):
         )
         self._wake.set()
 
+    def record(self, alias, value, time_us=None):
+        """Queue a value of the resource `alias` for Murano, with the time it is now: see
+        recorder.py. Sent when there is a network, and kept over an outage and a reboot.
+
+        Raises Rejected for a value that is none, and where Murano is not configured."""
+        if not self.recorder:
+            self._part("make_recorder")
+        self.recorder.record(  # pyright: ignore[reportAttributeAccessIssue, reportOptionalMemberAccess]
+            alias, value, time_us
+        )
+        self._wake.set()
+
+    def watch(self, alias, callback, initial=True):
+        """callback(value), plain or async, for each value (str) that Murano's resource `alias`
+        gets; with `initial` for the one that it has, too. Raises Rejected where Murano is not
+        configured."""
+        if not self._watcher:
+            self._part("make_watcher")
+        self._watcher.add(alias, callback, initial)  # pyright: ignore[reportOptionalMemberAccess]
+
     def crashed(self, error):
         """The application raised. New software on trial goes back; proven software goes on with
         the agent alone, so that a mended application can arrive."""
@@ -118,7 +144,7 @@ class Agent(Host):
             refused = isinstance(error, Unauthorised)
             self.emit("pending" if refused else "error", message=str(error))
             if self._server:  # else it was the network, or the Bootstrap service
-                self._heard("mender", error)
+                self._heard(self.settings.update_server, error)
             wait = self._backoff.delay(error)
         except MemoryError as error:
             self.emit("error", message=str(error))
@@ -140,7 +166,14 @@ class Agent(Host):
         if self._bootstrapper:
             self._bootstrapper.heard(source, error)
 
+    def _offered(self, offer):
+        self._server.renewed()
+        self.poll_now()
+
     async def _rest(self, seconds):
+        if self._watcher and len(self._tasks) == 1:
+            self._tasks.append(asyncio.create_task(self._watcher.run()))
+        self.resting.set()
         bootstrapper = self._bootstrapper
         left = int(seconds * 1000)
         while not self._wanted and left > 0:
@@ -151,17 +184,19 @@ class Agent(Host):
             if bootstrapper and bootstrapper.due:
                 break
         self._wanted = False
+        self.resting.clear()
 
     async def _deliver(self):
         # Returns for how many seconds nothing can be done.
-        publisher = self.publisher
-        if not publisher:
-            return _NAP_S
-        publisher.tick()
-        if publisher.wait == 0:
-            error = await publisher.deliver()  # pyright: ignore[reportGeneralTypeIssues]
-            self._heard("magistrala", error)
-        return min(_NAP_S, publisher.wait or _NAP_S)
+        nap = _NAP_S
+        for sender in (self.publisher, self.recorder):
+            if sender:
+                sender.tick()
+                if sender.wait == 0:
+                    error = await sender.deliver()  # pyright: ignore[reportGeneralTypeIssues]
+                    self._heard(sender.server, error)
+                nap = min(nap, sender.wait or nap)
+        return nap
 
     async def _poll(self, left=_IN_A_ROW):
         await self.online()
@@ -173,7 +208,7 @@ class Agent(Host):
         await self._report_inventory()
         await self._settle()
         deployment = await self._server.next_deployment(self._updater.provides())
-        self._heard("mender")  # not before: a token may be an old one
+        self._heard(self.settings.update_server)  # not before: a token may be an old one
         if deployment:
             await self._updater.start(deployment)
             self._inventory_sent = None

@@ -25,12 +25,15 @@ class Host:
     def __init__(self, settings, board, on_event):
         self.settings = settings
         self.board = board
-        self.clock = Clock(board, settings.ntp_host, settings.ntp_port)
+        told = settings.murano_url and settings.murano_time
+        self.clock = Clock(board, settings.ntp_host, settings.ntp_port, told)
         self.on_event = on_event
         self.health = None
         self.inventory = {}
-        self.publisher = None
+        self.publisher = self.recorder = self.murano = None
         self._client = None
+        self._joining = asyncio.Lock()
+        self._joiner = None  # the task that joins the network at the moment
         self._beat = time.ticks_ms()
 
     def emit(self, event, **info):
@@ -48,8 +51,9 @@ class Host:
 
     def leaving(self):
         """A reset follows: what waits in RAM goes to the flash."""
-        if self.publisher:
-            self.publisher.save()
+        for sender in (self.publisher, self.recorder):
+            if sender:
+                sender.save()
 
     def client(self):
         """The HTTP client of all servers. Raises Rejected for certificates that are none."""
@@ -66,9 +70,21 @@ class Host:
 
     async def online(self):
         """Join the network and have a clock. Raises Transient if the network cannot be joined."""
-        await self.board.connect()
+        task = asyncio.current_task()
+        if self._joiner is task:
+            return  # it is who is asked for the time that asks
+        async with self._joining:
+            self._joiner = task
+            try:
+                await self.board.connect()
+                await self._sync()
+            finally:
+                self._joiner = None
+
+    async def _sync(self):
+        other = self.murano.timestamp if self.murano and self.settings.murano_time else None
         try:
-            await self.clock.sync(self.beat)
+            await self.clock.sync(self.beat, other)
         except Transient as error:
             self.emit("error", message=str(error))  # TLS will tell if the clock is too wrong
 

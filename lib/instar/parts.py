@@ -49,12 +49,14 @@ def _own_payload_types():
 
 
 def join(agent):
-    """Make the update server's module and the bootstrapper, where they are configured."""
+    """Make the servers' modules and the bootstrapper, as far as they are configured."""
     settings = agent.settings
-    if settings.mender_url and not agent._server:
+    identity = settings.identity or agent.board.identity()
+    if settings.murano_url:
+        _join_murano(agent, settings.murano_identity or identity.get("mac", ""))
+    if settings.update_server == "mender" and not agent._server:
         from .servers.mender import Mender
 
-        identity = settings.identity or agent.board.identity()
         agent._server = Mender(settings, identity, agent.client(), feed=agent.beat)
     if settings.bootstrap_url:
         from .bootstrap import Bootstrapper
@@ -62,6 +64,23 @@ def join(agent):
         agent._bootstrapper = Bootstrapper(agent)
     if settings.magistrala_url and settings.store.names("out-"):  # of an earlier start
         make_publisher(agent)
+
+
+def _join_murano(agent, identity):
+    settings = agent.settings
+    try:
+        from .servers.murano import Murano
+    except ImportError:
+        raise Rejected("murano_url: expected instar with its Murano part, got one without")
+
+    agent.murano = Murano(settings, identity, agent.client(), online=agent.online, feed=agent.beat)
+    if settings.update_server == "murano" and not agent._server:
+        from .servers.murano.updates import RESOURCE, MuranoUpdates
+
+        agent._server = MuranoUpdates(agent.murano, settings, agent.beat)
+        agent.watch(RESOURCE, agent._offered, initial=False)
+    if settings.store.names("rec-"):  # of an earlier start
+        make_recorder(agent)
 
 
 def make_publisher(agent):
@@ -74,13 +93,35 @@ def make_publisher(agent):
     agent.publisher = Publisher(agent)
 
 
+def make_recorder(agent):
+    """Import what recording needs. Raises Rejected where Murano is not configured."""
+    need_murano(agent, "record")
+    from .recorder import Recorder
+
+    agent.recorder = Recorder(agent)
+
+
+def make_watcher(agent):
+    """Import what watching needs. Raises Rejected where Murano is not configured."""
+    need_murano(agent, "watch")
+    from .watcher import Watcher
+
+    agent._watcher = Watcher(agent)
+
+
+def need_murano(agent, what):
+    if not agent.murano:
+        raise Rejected(f"{what}: expected a setting murano_url, got none")
+
+
 def go_without(agent):
     """A board that only publishes. A configuration on trial needs a proof: as nothing else asks a
     server, a message of the agent's own has to be taken. Raises Rejected where nothing is
     configured."""
     settings = agent.settings
     if not settings.magistrala_url:
-        raise Rejected("settings: expected mender_url, magistrala_url or bootstrap_url")
+        names = "mender_url, murano_url, magistrala_url or bootstrap_url"
+        raise Rejected(f"settings: expected {names}")
     if settings.on_trial and not (agent.publisher and agent.publisher.waiting):
         agent.publish("configuration", settings.digest[:12])
 

@@ -21,6 +21,8 @@ from .stopwatch import Stopwatch
 class Publisher:
     """One board's messages, kept in the store's outbox over an outage and a reboot."""
 
+    server = "magistrala"
+
     def __init__(self, host):
         settings = host.settings
         self._host = host

@@ -37,7 +37,7 @@ class Settings:
         self.bootstrap_after_refusals = 3
         self.bootstrap_after_silence = 3600
         self.configuration_timeout = 1800
-        self.mender_url = "https://m.example"
+        self.update_server = "mender"
         self.external_id = ""
         self.identity = {}
         self.configured = True
@@ -258,7 +258,7 @@ def test_the_first_success_proves_a_new_configuration():
 
 
 def test_without_updates_a_message_that_was_taken_is_the_proof():
-    world = World(on_trial=True, mender_url="")
+    world = World(on_trial=True, update_server="")
     assert world.call("heard", "magistrala", Rejected("400")) == []
     assert world.call("heard", "magistrala") == ["prove", "configuration proven"]
 
@@ -316,7 +316,7 @@ async def step(world):
 
 
 async def test_a_network_that_is_away_is_waited_for():
-    world = World(["answer"], configured=False, mender_url="")
+    world = World(["answer"], configured=False, update_server="")
     world.offline = True
     for expected in (60, 120, 240):
         error = await step(world)

@@ -187,7 +187,7 @@ def test_a_heap_that_is_full_costs_the_record_not_the_application():
 async def test_a_board_without_any_server_says_so():
     agent = make(magistrala_url="", magistrala_secret="")
     await run(agent, 0.2)
-    assert "expected mender_url, magistrala_url or bootstrap_url" in errors(agent)[0]
+    assert "expected mender_url, murano_url, magistrala_url or bootstrap_url" in errors(agent)[0]
 
 
 async def test_no_network_is_no_loss():

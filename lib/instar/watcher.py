@@ -1,0 +1,91 @@
+# Watches resources of Murano and calls back when a value was written: one task, one long poll at
+# a time.
+#
+#   watcher = Watcher(host)
+#   watcher.add("thermostat", set_temperature)     # set_temperature("21.5"), plain or async
+#   await watcher.run()                            # never returns
+#
+# host offers: settings, murano, resting (an asyncio.Event: set while the agent itself has nothing
+# to do), emit(event, **info).
+# Several resources take turns of ten seconds, as Murano takes one for a long poll; one alone is
+# waited for as long as the setting murano_wait says. A long poll gives way to every other request
+# that finds no connection free: `max_connections` 2 spares a handshake each time.
+# Limits: of several values written while no poll was under way, the last one alone is told.
+# SPDX-License-Identifier: MIT
+
+import asyncio
+import sys
+import time
+
+from micropython import const
+
+from .errors import InstarError
+from .http import GaveWay
+from .retry import Backoff
+from .servers.murano.polling import Watch
+from .stopwatch import Stopwatch
+
+_TURN_S = const(10)
+_LINGER_MS = const(3000)  # whoever needed the connection is likely to need it again
+_IDLE_MS = const(500)
+
+
+class _Watched:
+    def __init__(self, watch, callback, initial, backoff):
+        self.watch = watch
+        self.callback = callback
+        self.initial = initial
+        self.backoff = backoff
+        self.next = 0  # seconds of uptime: not asked for before
+
+
+class Watcher:
+    """The watches of one board."""
+
+    def __init__(self, host):
+        self._host = host
+        self._watched = []
+        self._uptime = Stopwatch()
+
+    def add(self, alias, callback, initial=True):
+        """Call callback(value) with each value (str) of the resource `alias`: the one that is
+        there, if `initial`, and every one that is written from then on."""
+        settings = self._host.settings
+        backoff = Backoff(settings.retry_interval, settings.retry_interval_max)
+        watch = Watch(self._host.murano, alias)
+        self._watched.append(_Watched(watch, callback, initial, backoff))
+
+    async def run(self):
+        """Never returns. What goes wrong is told, and tried again later."""
+        while True:
+            await self._host.resting.wait()
+            now = self._uptime.seconds()
+            due = [watched for watched in self._watched if watched.next <= now]
+            for watched in due:
+                await self._turn(watched)
+            if not due:
+                await asyncio.sleep_ms(_IDLE_MS)
+
+    async def _turn(self, watched):
+        most = self._host.settings.murano_wait
+        seconds = most if len(self._watched) == 1 else min(most, _TURN_S)
+        try:
+            found = await watched.watch.next(seconds)
+        except GaveWay:
+            return await asyncio.sleep_ms(_LINGER_MS)
+        except (InstarError, OSError, MemoryError) as error:
+            self._host.emit("error", message=f"watch: {str(error) or repr(error)}")
+            watched.next = self._uptime.seconds() + watched.backoff.delay(error)
+            return
+        watched.backoff.reset()
+        if found and (watched.initial or not watched.watch.first):
+            await self._call(watched.callback, found[0])
+
+    async def _call(self, callback, value):
+        try:
+            done = callback(value)
+            if hasattr(done, "send"):
+                await done
+        except Exception as error:  # of the application's own: not the end of the others
+            sys.print_exception(error)
+            self._host.emit("error", message=f"watch: the callback raised {error!r}")
