@@ -12,11 +12,12 @@ UNIX_PORT := $(if $(MICROPYTHON),,sim,)
 
 export MICROPYTHON
 
-.PHONY: demo test fuzz lint format clean help
+.PHONY: demo test bench fuzz lint format clean help
 
 help:
 	@echo "make demo   the whole job on a simulated ESP32: update, reboot, commit, roll back"
 	@echo "make test   every test;  make lint   style, types, imports;  make clean   remove what make made"
+	@echo "make bench  downloads, Artifacts, Murano's keep-alive, each against another way; a minute"
 	@echo "make fuzz   the Artifact reader and its parts on broken input, for FUZZ_SECONDS (300)"
 
 $(VENV)/.ready: pyproject.toml
@@ -35,6 +36,12 @@ demo: $(VENV)/.ready
 
 test: $(VENV)/.ready
 	$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)
+
+# The last one has a goal, and fails where it is missed.
+bench: $(VENV)/.ready
+	$(BIN)/python bench/http.py
+	$(BIN)/python bench/artifact.py
+	$(BIN)/python bench/murano.py
 
 # Without atheris hypothesis runs alone; the next `make fuzz` tries to install it again.
 $(VENV)/.fuzz-ready: $(VENV)/.ready
