@@ -32,7 +32,7 @@ $(VENV)/.lint-ready: $(VENV)/.ready
 	@touch $@
 
 demo: $(VENV)/.ready
-	$(BIN)/python tools/demo.py
+	$(BIN)/python tools/demo
 
 test: $(VENV)/.ready
 	$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)

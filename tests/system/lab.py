@@ -157,6 +157,30 @@ class Lab:
         found = {name: value for name, value in settings.items() if value is not None}
         return json.dumps({"instar": found, "room": "7"})
 
+    def product(self, settings: dict | None = None, **product) -> dict:
+        """A Murano product `lab`, and the settings of a board that is one of its devices."""
+        resources = ["config_otau", "otau_in", "inventory", *product.pop("resources", ())]
+        url = self.server.add_product("lab", resources=resources, **product)
+        return {"mender_url": "", "murano_url": url, "murano_wait": 20, **(settings or {})}
+
+    def offer(self, version: str, content: bytes, **payload) -> None:
+        """Upload the content to the product, and offer it to this board. payload: more of the
+        offer's; for a firmware image its format."""
+        name = f"{version}.bin"
+        self.server.add_content("lab", name, content)
+        offer = {"version": version, "name": f"Release {version}", "type": "FILE"}
+        offer["payload"] = {"content": name, **payload} if payload else name
+        self.server.set_resource("lab", self.mac, "config_otau", json.dumps(offer))
+
+    def told(self, resource: str = "otau_in") -> list[str]:
+        """Everything this board wrote to a resource of the product, in order."""
+        return [value for _, value in self.server.history("lab", self.mac, resource)]
+
+    def otau(self) -> list[str]:
+        """The statuses that Murano got, each with its version."""
+        found = [json.loads(text) for text in self.told()]
+        return [f"{entry['version']} {entry['status']}" for entry in found]
+
     @property
     def mac(self) -> str:
         """The board's MAC address, which lies at the beginning of its flash."""
