@@ -1,0 +1,134 @@
+# Whom the watcher asks, when, and what it does with what comes: long polls from scripts.
+import asyncio
+
+import instar.watcher as module
+from instar.errors import Rejected, Transient
+from instar.http import GaveWay
+from instar.watcher import Watcher
+
+
+class Scripted:
+    """A Watch whose answers are in SCRIPTS, by alias; after the last it waits for its time."""
+
+    SCRIPTS = {}
+    asked = []  # (alias, seconds), of all watches
+
+    def __init__(self, murano, alias):
+        self.alias = alias
+        self.first = False
+
+    async def next(self, seconds):
+        self.asked.append((self.alias, seconds))
+        script = self.SCRIPTS[self.alias]
+        await asyncio.sleep_ms(1)
+        if not script:
+            await asyncio.sleep_ms(20)
+            return None
+        entry = script.pop(0)
+        if isinstance(entry, Exception):
+            raise entry
+        if entry is None:
+            return None
+        self.first, value = entry
+        return (value,)
+
+
+class Settings:
+    retry_interval = retry_interval_max = 1
+    murano_wait = 240
+
+
+class Host:
+    def __init__(self):
+        self.settings = Settings()
+        self.murano = object()
+        self.resting = asyncio.Event()
+        self.resting.set()
+        self.events = []
+
+    def emit(self, event, **info):
+        self.events.append(info.get("message", event))
+
+
+async def watched(aliases, scripts, seconds=0.2, host=None, **how):
+    """What the callbacks heard: (alias, value); the host; what was asked."""
+    Scripted.SCRIPTS, Scripted.asked = scripts, []
+    module.Watch = Scripted
+    host = host or Host()
+    watcher = Watcher(host)
+    heard = []
+    for alias in aliases:
+        watcher.add(alias, lambda value, alias=alias: heard.append((alias, value)), **how)
+    task = asyncio.create_task(watcher.run())
+    await asyncio.sleep_ms(int(seconds * 1000))
+    task.cancel()
+    return heard, host, Scripted.asked
+
+
+async def test_each_value_is_told_once_and_in_order():
+    heard, host, asked = await watched(
+        ["t"], {"t": [(True, "1"), None, (False, "2"), (False, "2")]}
+    )
+    assert heard == [("t", "1"), ("t", "2"), ("t", "2")]
+    assert host.events == []
+    assert asked[0] == ("t", 240)
+
+
+async def test_who_wants_news_only_does_not_hear_of_what_was_there():
+    heard, _, _ = await watched(["t"], {"t": [(True, "1"), (False, "2")]}, initial=False)
+    assert heard == [("t", "2")]
+
+
+async def test_several_take_turns_of_ten_seconds():
+    scripts = {"a": [(False, "1")], "b": [(False, "2"), (False, "3")]}
+    heard, _, asked = await watched(["a", "b"], scripts)
+    assert sorted(heard) == [("a", "1"), ("b", "2"), ("b", "3")]
+    assert asked[:4] == [("a", 10), ("b", 10), ("a", 10), ("b", 10)]
+
+
+async def test_an_error_of_one_is_told_and_does_not_stop_the_others():
+    scripts = {"bad": [Rejected("bad is not defined"), (False, "late")], "good": [(False, "1")]}
+    heard, host, asked = await watched(["bad", "good"], scripts, 0.3)
+    assert heard == [("good", "1")]  # the other one comes after its backoff of a second
+    assert host.events == ["watch: bad is not defined"]
+    assert [alias for alias, _ in asked].count("bad") == 1
+    assert [alias for alias, _ in asked].count("good") > 3
+
+
+async def test_what_failed_is_asked_again():
+    heard, host, _ = await watched(["t"], {"t": [Transient("no network"), (False, "1")]}, 2.2)
+    assert heard == [("t", "1")]
+    assert host.events == ["watch: no network"]
+
+
+async def test_who_had_to_give_way_waits_a_moment_and_says_nothing():
+    heard, host, asked = await watched(["t"], {"t": [GaveWay("taken"), (False, "1")]}, 0.5)
+    assert heard == [] and len(asked) == 1
+    heard, host, asked = await watched(["t"], {"t": [GaveWay("taken"), (False, "1")]}, 3.2)
+    assert heard == [("t", "1")]
+    assert host.events == []
+
+
+async def test_nothing_is_asked_while_the_agent_works():
+    host = Host()
+    host.resting.clear()
+    _, _, asked = await watched(["t"], {"t": [(False, "1")]}, host=host)
+    assert asked == []
+
+
+async def test_a_callback_may_be_async_and_may_fail():
+    Scripted.SCRIPTS, Scripted.asked = {"t": [(False, "x"), (False, "7"), (False, "8")]}, []
+    module.Watch = Scripted
+    host, heard = Host(), []
+
+    async def callback(value):
+        await asyncio.sleep_ms(1)
+        heard.append(int(value))
+
+    watcher = Watcher(host)
+    watcher.add("t", callback)
+    task = asyncio.create_task(watcher.run())
+    await asyncio.sleep_ms(100)
+    task.cancel()
+    assert heard == [7, 8]
+    assert len(host.events) == 1 and "ValueError" in host.events[0]
