@@ -188,7 +188,7 @@ def _registration(settings: dict, identity: str) -> str:
     # There the key is in no command line, and may have any character.
     fields = f"external_id: {json.dumps(identity)}, external_key: env.{EXTERNAL_KEY}"
     fields += ', channels: ["<channel_id>"]'
-    if not settings.get("mender_url") and not settings.get("magistrala_url"):
-        # Without either a board does not take the configuration.
+    if not any(settings.get(f"{name}_url") for name in ("mender", "magistrala", "murano")):
+        # Without any a board does not take the configuration.
         fields += ', content: ({instar: {mender_url: "<mender_url>"}} | tojson)'
     return f"{{{fields}}}"
