@@ -73,5 +73,5 @@ def test_the_tutorial_as_printed(results, server):
     assert device["identity_data"] == {"mac": "00:11:22:33:44:55"}
     assert server.inventory(device["id"])["device_type"] == "curl-client"
     assert server.statuses(deployment["id"]) == [*STATUSES, "installing"]
-    assert server.history(deployment["id"])[-1]["substate"] == "writing 40%"
+    assert server.deployment_history(deployment["id"])[-1]["substate"] == "writing 40%"
     assert [entry["message"] for entry in server.log(deployment["id"], device["id"])] == ["done"]

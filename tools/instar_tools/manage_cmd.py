@@ -170,7 +170,7 @@ def list_deployments(client: Client, show: Callable) -> None:
 @click.argument("id")
 def show_deployment(client: Client, show: Callable, id: str) -> None:
     """Show a deployment, its devices and what they reported."""
-    show({**client.deployment(id), "history": client.history(id)})
+    show({**client.deployment(id), "history": client.deployment_history(id)})
 
 
 @_command(deployment, "abort")

@@ -7,7 +7,8 @@
 
 Two TLS ports, the API and the object store, each with a certificate of its own CA; the Bootstrap
 service and the message endpoint on a plain port too, for boards that cannot do TLS yet; the
-device's side of everything once more, for boards that bring a certificate; SNTP on UDP.
+device's side of everything once more, for boards that bring a certificate; a port for each
+product of Murano; SNTP on UDP.
 A request is recorded, may meet a fault, and only then reaches a protocol. Management calls are
 neither recorded nor disturbed.
 """
@@ -36,10 +37,12 @@ from . import (
     magistrala_state,
     management,
     mender,
+    murano_manage,
     recorder,
     sntp,
 )
 from .magistrala_families import SERVED, not_found
+from .murano_products import Products
 from .pki import LOCAL_NAMES, Authority, write_secret
 from .releases import Artifacts
 from .rollouts import Rollouts
@@ -67,6 +70,7 @@ class Options:
     mutual_port: where a certificate of the API's CA is demanded; None: nowhere.
     bootstrap_profile: the version of the Bootstrap service, see `magistrala_families.SERVED`.
     bootstrap_key: its crypto key as configured; None: upstream's default.
+    murano_port, murano_auth, murano_domain: of a first product, called lab; no port: none.
     """
 
     data: Path
@@ -77,6 +81,9 @@ class Options:
     sntp_port: int = 0
     bootstrap_port: int = 0
     mutual_port: int | None = None
+    murano_port: int | None = None
+    murano_auth: str | None = None
+    murano_domain: str = "localhost"
     bootstrap_profile: str = "clients"
     bootstrap_key: str | None = None
     storage_host: str | None = None
@@ -121,6 +128,7 @@ class Server:
         self.configs = magistrala_state.Configs(self.db)
         self.messages = magistrala_state.Messages(self.db)
         self.recorder, self.faults = recorder.Recorder(), faults.Faults()
+        self.murano = Products(self)
         self._runners: list[web.AppRunner] = []
         self.port = self.bootstrap_port = self.mutual_port = self.sntp_port = 0
 
@@ -134,11 +142,11 @@ class Server:
         bootstrap = [*magistrala.routes(self), *magistrala_messages.routes(self)]
         managed = magistrala_manage.routes(self)
         devices = [*mender.routes(self), *bootstrap]
-        api, storage = [*devices, *management.routes(self), *managed], self.storage.routes()
+        api = [*devices, *management.routes(self), *managed, *murano_manage.routes(self)]
         self.port = await self._listen("api", api, options.port, self._tls(self.ca))
         self.storage.scheme = "http" if options.plain else "https"
         self.storage.port = await self._listen(
-            "storage", storage, options.storage_port, self._tls(self.storage_ca)
+            "storage", self.storage.routes(), options.storage_port, self._tls(self.storage_ca)
         )
         self.bootstrap_port = await self._listen(
             "bootstrap", [*bootstrap, *managed], options.bootstrap_port, None
@@ -146,6 +154,7 @@ class Server:
         if options.mutual_port is not None:
             context = self._mutual_tls()
             self.mutual_port = await self._listen("mutual", devices, options.mutual_port, context)
+        await self.murano.start()
         self._sntp, self.sntp_port = await sntp.serve(
             options.bind, options.sntp_port, options.sntp_offset
         )
@@ -155,6 +164,14 @@ class Server:
     ) -> int:
         app = web.Application(client_max_size=BODY_LIMIT, middlewares=[_around(self, host)])
         app.add_routes(routes)
+        return await self.listen(app, port, context)
+
+    async def listen(self, app: web.Application, port: int, context: ssl.SSLContext | None) -> int:
+        """Serve ``app`` until `stop`. Returns the port.
+
+        Raises:
+            OSError: it is taken.
+        """
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN)
         await runner.setup()
         self._runners.append(runner)
@@ -168,12 +185,12 @@ class Server:
 
     def _mutual_tls(self) -> ssl.SSLContext:
         context = self.ca.server_context(self.options.names, self.options.validity)
-        context.load_verify_locations(self.ca.pem)
-        context.verify_mode = ssl.CERT_REQUIRED
+        self.ca.demand(context)
         return context
 
     async def stop(self) -> None:
         """Close every connection and the state."""
+        self.murano.stop()
         for runner in self._runners:
             await runner.cleanup()
         if self.sntp_port:
@@ -189,6 +206,7 @@ class Server:
             "api": f"{scheme}://{host}:{self.port}",
             "bootstrap": f"http://{host}:{self.bootstrap_port}",
             **mutual,
+            "murano": {name: found.product.url for name, found in self.murano.services.items()},
             "storage": f"{scheme}://{self.options.storage_host or host}:{self.storage.port}",
             "sntp_port": self.sntp_port,
             "ca": str(self.ca.pem),
@@ -219,17 +237,15 @@ def _around(server: Server, host: str) -> Middleware:
         if host != "storage" and magistrala_manage.is_managed(request.path):
             return await _guarded(request, handler, host)
         entry = server.recorder.note(request, host)
-        try:
-            recorder.note_body(entry, await request.read())
-        except web.HTTPRequestEntityTooLarge:
-            answer = answers.error(413, f"request body too large: at most {BODY_LIMIT} bytes")
-        else:
-            answer = await server.faults.apply(request, lambda r: _guarded(r, handler, host))
-        if not faults.hung_up(request):
-            entry["status"] = answer.status
-        return answer
+        return await recorder.watched(
+            server.faults, entry, request, lambda r: _guarded(r, handler, host), _too_large
+        )
 
     return around
+
+
+def _too_large() -> web.Response:
+    return answers.error(413, f"request body too large: at most {BODY_LIMIT} bytes")
 
 
 async def _guarded(request: web.Request, handler: Handler, host: str) -> web.StreamResponse:

@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import quote
 
 from .management import ARTIFACTS, DEPLOYMENTS, DEV, DEVAUTH, INVENTORY
+from .murano_client import MuranoClient
 
 
 class ServerError(Exception):
@@ -30,7 +31,7 @@ class ServerError(Exception):
         self.status = status
 
 
-class Client:
+class Client(MuranoClient):
     """Management calls. Each may raise `ServerError`, or OSError if nobody answers."""
 
     def __init__(
@@ -126,7 +127,7 @@ class Client:
     def abort(self, deployment: str) -> None:
         self.call("PUT", f"{DEPLOYMENTS}/{deployment}/status", {"status": "aborted"})
 
-    def history(self, deployment: str) -> list[dict[str, Any]]:
+    def deployment_history(self, deployment: str) -> list[dict[str, Any]]:
         """Each status, substate, device and sender ("device" or "server"), as they came."""
         return self.call("GET", f"{DEV}/deployments/{deployment}/history")
 
@@ -134,7 +135,7 @@ class Client:
         """What devices (or one) reported, in the order received, repetitions included."""
         return [
             entry["status"]
-            for entry in self.history(deployment)
+            for entry in self.deployment_history(deployment)
             if entry["sender"] == "device" and device in (None, entry["device"])
         ]
 

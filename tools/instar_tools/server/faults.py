@@ -106,7 +106,7 @@ class Faults:
         if fault.stall:
             await asyncio.sleep(fault.stall)
         if fault.drop == "before":
-            return _hang_up(request)
+            return hang_up(request)
         if fault.status is not None:
             return web.Response(status=fault.status, headers=fault.headers, text=fault.body)
         token = _striking.set(fault)
@@ -115,7 +115,7 @@ class Faults:
         finally:
             _striking.reset(token)
         if fault.drop == "after":
-            return _hang_up(request)
+            return hang_up(request)
         if fault.content_range is not None:
             answer.headers["Content-Range"] = fault.content_range
         if fault.cut is not None and isinstance(answer, web.Response):
@@ -161,7 +161,8 @@ async def _first(
         request.transport.close()
 
 
-def _hang_up(request: web.Request) -> web.Response:
+def hang_up(request: web.Request) -> web.Response:
+    """Close the connection without an answer. What is returned is sent to nobody."""
     if request.transport:
         request.transport.abort()
     return web.Response()

@@ -70,7 +70,7 @@ def is_allowed(request: web.Request, token: str) -> bool:
     return hmac.compare_digest(given_raw, f"Bearer {token}".encode())
 
 
-def _found(value: Any, what: str) -> Any:
+def found_or_404(value: Any, what: str) -> Any:
     if value is None or value is False:
         raise Refusal(404, f"{what} not found")
     return value
@@ -81,7 +81,7 @@ def _are_ids(devices: Any) -> bool:
     return listed and all(isinstance(device, str) for device in devices)
 
 
-async def _object(request: web.Request) -> dict[str, Any]:
+async def read_object(request: web.Request) -> dict[str, Any]:
     body = answers.decode(await request.read(), "")
     if not isinstance(body, dict):
         raise Refusal(400, f"expected a JSON object, got {answers.go_type(body)}")
@@ -99,10 +99,10 @@ class Management:
 
     async def device(self, request: web.Request) -> web.Response:
         found = self.server.devices.get(request.match_info["id"])
-        return answer_json(_found(found, "device"))
+        return answer_json(found_or_404(found, "device"))
 
     async def preauthorize(self, request: web.Request) -> web.Response:
-        body = await _object(request)
+        body = await read_object(request)
         identity = authreq.canonical(answers.go_json(body.get("identity_data")).decode())
         pubkey = authreq.load_key(str(body.get("pubkey")))[1]
         if self.server.devices.preauthorize(identity, pubkey) is None:
@@ -111,21 +111,21 @@ class Management:
 
     async def decommission(self, request: web.Request) -> web.Response:
         device = request.match_info["id"]
-        _found(self.server.devices.forget(device), "device")
+        found_or_404(self.server.devices.forget(device), "device")
         self.server.rollouts.decommission(device)
         return empty(204)
 
     async def decide(self, request: web.Request) -> web.Response:
-        status = (await _object(request)).get("status")
+        status = (await read_object(request)).get("status")
         if status not in ("accepted", "rejected", "pending"):
             raise Refusal(400, f"expected status accepted, rejected or pending, got {status!r}")
         where = request.match_info
-        _found(self.server.devices.decide(where["id"], where["set"], status), "auth set")
+        found_or_404(self.server.devices.decide(where["id"], where["set"], status), "auth set")
         return empty(204)
 
     async def inventory(self, request: web.Request) -> web.Response:
         device = request.match_info["id"]
-        known = _found(self.server.devices.get(device), "device")
+        known = found_or_404(self.server.devices.get(device), "device")
         identity = [
             {"name": name, "value": value, "scope": "identity"}
             for name, value in known["identity_data"].items()
@@ -140,13 +140,13 @@ class Management:
 
     async def artifact(self, request: web.Request) -> web.Response:
         found = self.server.artifacts.get(request.match_info["id"])
-        return answer_json(_found(found, "artifact"))
+        return answer_json(found_or_404(found, "artifact"))
 
     async def remove_artifact(self, request: web.Request) -> web.Response:
         artifact = request.match_info["id"]
         if self.server.rollouts.is_used(artifact):
             raise Refusal(409, "artifact is used in an active deployment")
-        _found(self.server.artifacts.remove(artifact), "artifact")
+        found_or_404(self.server.artifacts.remove(artifact), "artifact")
         return empty(204)
 
     async def upload(self, request: web.Request) -> web.Response:
@@ -189,10 +189,10 @@ class Management:
         return answer_json(self._deployment(request))
 
     def _deployment(self, request: web.Request) -> dict[str, Any]:
-        return _found(self.server.rollouts.get(request.match_info["id"]), "deployment")
+        return found_or_404(self.server.rollouts.get(request.match_info["id"]), "deployment")
 
     async def create(self, request: web.Request) -> web.Response:
-        body = await _object(request)
+        body = await read_object(request)
         name = body.get("artifact_name")
         devices = body.get("devices") or []
         if body.get("all_devices"):
@@ -208,7 +208,7 @@ class Management:
         return answer
 
     async def abort(self, request: web.Request) -> web.Response:
-        if (await _object(request)).get("status") != "aborted":
+        if (await read_object(request)).get("status") != "aborted":
             raise Refusal(400, "expected status aborted")
         deployment = self._deployment(request)
         if deployment["status"] == "finished":
@@ -221,7 +221,7 @@ class Management:
 
     def _log(self, request: web.Request) -> list[dict]:
         where = request.match_info
-        return _found(self.server.rollouts.log(where["id"], where["device"]), "log")
+        return found_or_404(self.server.rollouts.log(where["id"], where["device"]), "log")
 
     async def log(self, request: web.Request) -> web.Response:
         return answer_json(self._log(request))
@@ -257,7 +257,7 @@ class Management:
         return answer_json(self.server.messages.list(request.query.get("channel")))
 
     async def issue_certificate(self, request: web.Request) -> web.Response:
-        name = (await _object(request)).get("name")
+        name = (await read_object(request)).get("name")
         if not isinstance(name, str) or not 1 <= len(name) <= MAX_NAME:
             raise Refusal(400, f"expected name, a string of 1 to {MAX_NAME} characters")
         certificate, key = self.server.ca.client_certificate(name)

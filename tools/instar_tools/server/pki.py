@@ -92,6 +92,11 @@ class Authority:
         context.load_cert_chain(path)
         return context
 
+    def demand(self, context: ssl.SSLContext) -> None:
+        """Let a server's ``context`` let in only who has a certificate of this CA."""
+        context.load_verify_locations(self.pem)
+        context.verify_mode = ssl.CERT_REQUIRED
+
     def client_certificate(self, name: str) -> tuple[bytes, bytes]:
         """A new certificate for a client called ``name``, and its key; both PEM."""
         return self._issue(name, ExtendedKeyUsageOID.CLIENT_AUTH)

@@ -121,7 +121,7 @@ def _serve(request: web.Request, path: Path, query: dict[str, str]) -> web.Respo
     headers["Content-Type"] = query["response-content-type"]
     headers["Content-Disposition"] = quote(query["response-content-disposition"], safe=' ;="')
     headers["ETag"] = f'"{path.name}"'
-    body = faults.limited(request, _slice(path, start, end - start))
+    body = faults.limited(request, file_slice(path, start, end - start))
     return web.Response(status=206 if wanted else 200, headers=headers, body=body)
 
 
@@ -136,12 +136,19 @@ def _range(request: web.Request, total: int) -> tuple[int, int] | None:
     return (start, min(end + 1, total)) if start <= end or not found[2] else None
 
 
-def _slice(path: Path, start: int, count: int) -> Iterator[bytes]:
-    with open(path, "rb") as source:
-        source.seek(start)
-        while count and (chunk := source.read(min(_CHUNK, count))):
-            count -= len(chunk)
-            yield chunk
+def file_slice(path: Path, start: int, count: int) -> Iterator[bytes]:
+    """``count`` bytes of the file as it is now, even if it is replaced or removed meanwhile."""
+    source = open(path, "rb")
+
+    def pieces() -> Iterator[bytes]:
+        left = count
+        with source:
+            source.seek(start)
+            while left and (chunk := source.read(min(_CHUNK, left))):
+                left -= len(chunk)
+                yield chunk
+
+    return pieces()
 
 
 def _error(
