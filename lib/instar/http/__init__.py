@@ -7,12 +7,13 @@
 #
 # One connection per host is kept for the next request; `max_connections` bounds all of them (a
 # TLS connection takes some 30 KiB). Only https, unless allow_plain says otherwise in words.
+# A `patient` request (a long poll) never stands in the way of another one: it ends with GaveWay
+# where that finds no place, and itself waits for a place as long as it takes.
 # Also here, for those who read answers: printable(); dates.py has Retry-After, download.py ranges.
 # Limits: no proxies, cookies, content codings or pipelining; TLS 1.2; see wire.py, response.py.
 # SPDX-License-Identifier: MIT
 
 import asyncio
-import json as _json
 import sys
 import time
 
@@ -20,64 +21,17 @@ from micropython import const
 
 from .. import __version__, memory
 from ..errors import Rejected, Transient
-from .message import join_url, printable, read_head, request_head, split_url
+from .message import join_url, printable, read_head
+from .request import Request
 from .response import Response
-from .wire import BUFFER, Connection, Ended
+from .wire import BUFFER, Connection, Ended, GaveWay
 
-_SMALL = const(4096)  # a request up to this size leaves in one write
 _MAX_REDIRECTS = const(3)
 _REDIRECTS = (301, 302, 303, 307, 308)
 # What may be sent twice if the first one's fate is unknown (RFC 9110 §9.2.2).
 _IDEMPOTENT = ("GET", "HEAD", "PUT")
 # What follows a redirect. Everything else may be a secret that is not for the next host.
 _HARMLESS = ("accept", "if-range", "range", "user-agent")
-
-
-class Request:
-    """What to send, made once: the URL's parts, the bytes of the head, the body."""
-
-    def __init__(self, method, url, headers, data, json):
-        if json is not None:
-            data = _json.dumps(json)
-        if isinstance(data, str):
-            data = data.encode()
-        self.method, self.url, self.body = method, url, data
-        self.origin, target = split_url(url)
-        self.streamed = hasattr(data, "__aiter__")
-        names = [name.lower() for name in headers]
-        if "content-length" in names or "transfer-encoding" in names:
-            raise Rejected("header: expected the length of the body to be left to the client")
-        headers = dict(headers)
-        if json is not None and "content-type" not in names:
-            headers["Content-Type"] = "application/json"
-        if self.streamed:
-            headers["Transfer-Encoding"] = "chunked"
-        elif data is not None or method in ("POST", "PUT", "PATCH"):
-            headers["Content-Length"] = len(data or b"")
-        self.head = request_head(method, self.origin, target, headers)
-
-    async def send(self, connection):
-        """Write it all; a small one in one write, which Nagle's algorithm cannot delay."""
-        if self.streamed:
-            await self._send_chunks(connection)
-            return
-        view = memoryview(self.body or b"")
-        room = max(0, _SMALL - len(self.head))
-        await connection.write(self.head + bytes(view[:room]))
-        await connection.write(view[room:])
-
-    async def _send_chunks(self, connection):
-        # `held` waits for company: the head leaves with the first chunk, the end with the last.
-        held = self.head
-        async for chunk in self.body:  # pyright: ignore[reportGeneralTypeIssues]
-            if not len(chunk):
-                continue  # a chunk of size 0 would end the body
-            size = b"%x\r\n" % len(chunk)
-            if len(held) + len(size) + len(chunk) > _SMALL:
-                await connection.write(held)
-                held = b""
-            held += size + bytes(chunk) + b"\r\n"
-        await connection.write(held + b"0\r\n\r\n")
 
 
 class Client:
@@ -123,6 +77,7 @@ class Client:
         self._connections = []  # those in use and those kept; the longest idle come first
         self._buffers = []
         self._freed = asyncio.Event()
+        self._waiting = 0  # requests that wait for room, patient ones not counted
 
     def prepare(self):
         """Take now what lives long, before short-lived things lie in between: the TLS context and
@@ -138,6 +93,16 @@ class Client:
         self._trust = ((), None, None)  # the context holds it all
         memory.forget("instar.http.trust")
 
+    def present(self, cert, key, ca):
+        """Another certificate of this board with its key, and the CAs anew, all in DER, for every
+        connection from now on. Long polls end with GaveWay. Raises Rejected for what is none."""
+        self._trust = (ca, cert, key)
+        self._make_context()
+        for connection in list(self._connections):
+            connection.retired = connection.wanted = True
+            if not connection.busy:
+                self._drop(connection)
+
     async def request(
         self,
         method,
@@ -149,26 +114,34 @@ class Client:
         stream=False,
         redirects=0,
         idempotent=None,
+        timeout=None,
+        patient=False,
     ):
         """One request and its Response; the body is read whole unless `stream`.
 
-        data: bytes, str, or an async iterable of bytes (sent chunked). json: a value to send
-        instead. redirects: how many to follow, at most 3, for downloads; only to https, and with
-        no header but Range and its like. idempotent: says that the request may be sent twice
-        where its method does not say so.
+        data: bytes, str, or an async iterable of bytes (sent chunked, or with its length if it
+        has a `__len__`). json: a value to send instead. redirects: how many to follow, at most 3,
+        for downloads; only to https, and with no header but Range and its like. idempotent: says
+        that the request may be sent twice where its method does not say so, or where `data` is
+        an iterable: then that can be iterated again. timeout: seconds for this request instead
+        of the client's. patient: a long poll. Its wait for the answer's head feeds as well, and
+        ends with GaveWay when another request finds no room; it has no limit to its own wait
+        for room.
 
-        Raises Transient (and Untrusted) for what another try may cure, Rejected for a URL or a
-        header that must not be sent.
+        Raises Transient (and Untrusted) for what another try may cure, Rejected for a URL, a
+        header or a body's length that must not be sent.
         """
         headers = dict(headers or {})
         if "user-agent" not in [name.lower() for name in headers]:
             headers["User-Agent"] = self._user_agent
-        again = method in _IDEMPOTENT if idempotent is None else idempotent
         request = Request(method, url, headers, data, json)
+        if idempotent is None:
+            idempotent = method in _IDEMPOTENT and not request.streamed
+        limit_ms = self._timeout_ms if timeout is None else int(timeout * 1000)
         if not request.origin[0] and not self._allow_plain:
             raise Rejected("%s: expected https (plain HTTP is not allowed)" % request.origin[1])
         for _ in range(min(redirects, _MAX_REDIRECTS) + 1):
-            response = await self._exchange(request, again and not request.streamed)
+            response = await self._exchange(request, idempotent, limit_ms, patient)
             if not redirects or response.status_code not in _REDIRECTS:
                 break
             await response.close()
@@ -210,12 +183,12 @@ class Client:
             raise Transient("%s: expected redirects of GET to https only" % request.origin[1])
         return following
 
-    async def _exchange(self, request, again):
+    async def _exchange(self, request, again, limit_ms, patient):
         fresh = False
         while True:
-            connection = await self._lease(request.origin, fresh)
+            connection = await self._lease(request.origin, fresh, limit_ms, patient)
             try:
-                connection.begin()
+                connection.begin(limit_ms)
                 await request.send(connection)
                 connection.expect_head()
                 head = await read_head(connection)
@@ -232,19 +205,24 @@ class Client:
                 self._drop(connection)
                 raise
 
-    async def _lease(self, origin, fresh):
-        # A connection to `origin`, marked busy: a kept one, or a new one once there is room.
+    async def _lease(self, origin, fresh, limit_ms, patient):
+        # A connection to `origin`, marked busy: a kept one, or a new one once there is room. A
+        # patient request lets those pass that wait: else it took back the place it gave up.
         while True:
+            if patient and self._waiting:
+                await self._wait_for_room(limit_ms, patient)
+                continue
             connection = None if fresh else self._kept(origin)
             if connection:
+                connection.patient, connection.wanted = patient, False
                 return connection
             if len(self._connections) < self._max_connections:
-                return await self._connect(origin)
+                return await self._connect(origin, patient)
             idle = [c for c in self._connections if not c.busy]
             if idle:
                 self._drop(idle[0])
             else:
-                await self._wait_for_room()
+                await self._wait_for_room(limit_ms, patient)
 
     def _kept(self, origin):
         for connection in [c for c in self._connections if not c.busy and c.origin == origin]:
@@ -255,14 +233,14 @@ class Client:
             self._drop(connection)
         return None
 
-    async def _connect(self, origin):
+    async def _connect(self, origin, patient):
         if origin[0] and not self._context:
             self._make_context()
         context = self._context if origin[0] else None
         # The buffer of a connection that is gone goes on: 4 KiB in one piece may be hard to find.
         buffer = self._buffers.pop() if self._buffers else bytearray(BUFFER)
         connection = Connection(origin, buffer, self._timeout_ms, self._feed)
-        connection.busy = True
+        connection.busy, connection.patient = True, patient
         self._connections.append(connection)
         try:
             await connection.open(context, self._connect_ms, self._handshake_ms)
@@ -271,16 +249,28 @@ class Client:
             raise
         return connection
 
-    async def _wait_for_room(self):
+    async def _wait_for_room(self, limit_ms, patient):
         self._freed.clear()
+        if patient:
+            await self._freed.wait()
+            return
+        for connection in self._connections:
+            if connection.patient and not connection.wanted:
+                connection.wanted = True  # it ends by itself, see wire.py
+                break
+        self._waiting += 1
         try:
-            await asyncio.wait_for_ms(self._freed.wait(), self._timeout_ms)
+            await asyncio.wait_for_ms(self._freed.wait(), limit_ms)
         except asyncio.TimeoutError:
             raise Transient("all %d connections are in use" % self._max_connections)
+        finally:
+            self._waiting -= 1
+            if not self._waiting:
+                self._freed.set()  # the patient ones let this one pass
 
     def _release(self, connection, reusable):
         # Called by the Response when it is done with the connection.
-        if not reusable or connection not in self._connections:
+        if not reusable or connection.retired or connection not in self._connections:
             self._drop(connection)
             return
         for other in [c for c in self._connections if c.origin == connection.origin]:

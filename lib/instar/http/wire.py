@@ -29,10 +29,15 @@ from ..errors import Rejected, Transient
 
 BUFFER = 4096  # bytes for what arrives: a line has to fit, with its LF
 _SLICE_MS = const(5)  # other tasks run at least this often while bytes keep coming
+_PATIENCE_MS = const(100)  # how often a long poll looks whether it is in somebody's way
 
 
 class Ended(Transient):
     """The peer closed or reset the connection before the answer was complete."""
+
+
+class GaveWay(Transient):
+    """A long poll ended before its answer: another request needed the connection's place."""
 
 
 def _ready(register, stream):
@@ -51,6 +56,9 @@ class Connection:
         self.origin = origin
         self.name = ("[%s]:%d" if ":" in origin[1] else "%s:%d") % origin[1:]
         self.reused = self.busy = False
+        # Of a long poll's: `patient` until its answer begins, `wanted` by another request.
+        # `retired`: not to be used for a further request.
+        self.patient = self.wanted = self.retired = False
         self.sent = self.received = 0  # bytes of the request and of its answer so far
         self.idle_since = self._breath = time.ticks_ms()
         self._timeout_ms = self._limit_ms = timeout_ms
@@ -86,9 +94,10 @@ class Connection:
             except (OSError, ValueError) as error:
                 raise self._explain(error)
 
-    def begin(self):
+    def begin(self, timeout_ms):
         """A request starts: count what is sent and received anew."""
         self.sent = self.received = 0
+        self._timeout_ms = timeout_ms
         if not self._handshaking:
             self._doing, self._deadline = "sending", None
 
@@ -98,6 +107,7 @@ class Connection:
 
     def expect_body(self):
         """From here on only silence counts: a body may take as long as it flows."""
+        self.patient = False
         self._doing, self._deadline = "reading the answer", None
 
     async def write(self, data):
@@ -210,7 +220,10 @@ class Connection:
                 raise self._explain(error)
             if count is not None:
                 break
-            await self._wait(core._io_queue.queue_read)
+            if self.patient:
+                await self._linger()
+            else:
+                await self._wait(core._io_queue.queue_read)
         self._feed()
         self._end += count
         self.received += count
@@ -224,9 +237,24 @@ class Connection:
         try:
             await asyncio.wait_for_ms(_ready(register, self._socket), left)
         except asyncio.TimeoutError:
-            raise Transient("%s: timeout after %g s %s" % (self.name, limit / 1000, self._doing))
+            raise self._late(limit)
         self._breath = time.ticks_ms()
         self._feed()
+
+    async def _linger(self):
+        # A slice of a long poll's wait. Nobody else may close a socket that a task waits on, so
+        # it looks by itself whether it has to go; asyncio's poller and its tasks, which
+        # wait_for_ms() makes anew each time, would cost heap in every slice.
+        if self.wanted and not self.received:
+            raise GaveWay("%s: gave way to another request" % self.name)
+        left = time.ticks_diff(self._deadline, time.ticks_ms())
+        if left <= 0:
+            raise self._late(self._limit_ms)
+        await asyncio.sleep_ms(min(left, _PATIENCE_MS))
+        self._feed()
+
+    def _late(self, limit_ms):
+        return Transient("%s: timeout after %g s %s" % (self.name, limit_ms / 1000, self._doing))
 
     def _explain(self, error):
         if not self._handshaking and not isinstance(error, ValueError):
