@@ -1,4 +1,5 @@
-# An Artifact on its way from the server into an installer, and what is checked before its payload.
+# An Artifact, or a raw image, on its way from the server into an installer, and what is checked
+# before its payload.
 #
 #   intake = Intake(settings, provides, make, note)
 #   provides = await intake.fetch(courier, deployment)      # what the board provides with it
@@ -7,6 +8,7 @@
 # Needed during a download only: update.py unloads this module after use.
 # SPDX-License-Identifier: MIT
 
+from .errors import Rejected
 from .provides import merged
 
 
@@ -24,22 +26,41 @@ class Intake:
 
     async def fetch(self, courier, deployment):
         """Take in the whole Artifact; the provides after it. Raises what courier.fetch and the
-        installer raise, Rejected for an Artifact that is not for this board."""
-        from .artifact.reader import Reader
+        installer raise, Rejected for an Artifact that is not for this board.
 
-        settings = self._settings
-        reader = Reader(
-            self._accept,
-            self._open_file,
-            verify=self._verifier(),
-            ignore_scripts=settings.ignore_scripts,
-        )
+        deployment.image: (size, SHA-256 in hex, version) of a raw image, or None; .sha256: of the
+        whole Artifact in hex, where the server told it, or None."""
+        reader = self._raw_reader(deployment) if deployment.image else self._reader(deployment)
         try:
             await courier.fetch(deployment, reader)
             reader.finish()
         finally:
             reader.close()
         return merged(self._provides, reader.header)
+
+    def _reader(self, deployment):
+        from .artifact.reader import Reader
+
+        reader = Reader(
+            self._accept,
+            self._open_file,
+            verify=self._verifier(),
+            ignore_scripts=self._settings.ignore_scripts,
+        )
+        if not deployment.sha256:
+            return reader
+        from .artifact.raw import Summed
+
+        return Summed(reader, deployment.sha256)
+
+    def _raw_reader(self, deployment):
+        if self._settings.verify_keys():
+            raise Rejected("expected a signed Artifact (artifact_verify_keys), got a raw image")
+        from .artifact.raw import RawReader
+
+        size, sha256, version = deployment.image
+        board = self._provides["device_type"]
+        return RawReader(self._accept, self._open_file, size, sha256, version, board)
 
     def _verifier(self):
         keys = self._settings.verify_keys()

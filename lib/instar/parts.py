@@ -77,7 +77,7 @@ def _join_murano(agent, identity):
     if settings.update_server == "murano" and not agent._server:
         from .servers.murano.updates import RESOURCE, MuranoUpdates
 
-        agent._server = MuranoUpdates(agent.murano, settings, agent.beat)
+        agent._server = MuranoUpdates(agent.murano, settings)
         agent.watch(RESOURCE, agent._offered, initial=False)
     if settings.store.names("rec-"):  # of an earlier start
         make_recorder(agent)

@@ -77,6 +77,8 @@ class Server:
 
 
 class Deployment:
+    image = sha256 = None
+
     def __init__(self, name):
         self.id = self.artifact_name = name
 

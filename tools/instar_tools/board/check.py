@@ -31,15 +31,18 @@ class Board:
 
 
 class Courier:
-    """Brings the Artifact from a file instead of a server."""
+    """Brings the Artifact from a file instead of a server, and is the deployment, too."""
 
-    def __init__(self):
+    image = sha256 = None  # no server said anything of it
+
+    def __init__(self, file):
+        self._file = file
         self._chunk = memoryview(bytearray(_CHUNK))
         self.reader = None
 
-    async def fetch(self, source, reader):
+    async def fetch(self, deployment, reader):
         self.reader = reader
-        while count := source.readinto(self._chunk):
+        while count := self._file.readinto(self._chunk):
             reader.feed(self._chunk[:count])
 
 
@@ -85,9 +88,9 @@ def load_settings(options):
     return Settings(options["settings"], Store("/.instar"))
 
 
-async def taken_in(intake, courier, source):
+async def taken_in(intake, courier):
     try:
-        await intake.fetch(courier, source)
+        await intake.fetch(courier, courier)
         intake.installer.installed()
     finally:
         # Nothing may be open when the file system goes.
@@ -105,7 +108,7 @@ def checked(source, options):
     settings = load_settings(options)
     installers = dict(INSTALLERS)
     installers.update(stand_ins(options["types"], options["firmware_slots"]))
-    courier = Courier()
+    courier = Courier(source)
     sizes = {}
     intake = Intake(
         settings,
@@ -115,7 +118,7 @@ def checked(source, options):
     )
     error = None
     try:
-        asyncio.run(taken_in(intake, courier, source))
+        asyncio.run(taken_in(intake, courier))
     except MemoryError as problem:
         error = f"out of memory: {problem}"
     except Exception as problem:  # whatever it is, the update would fail with it
