@@ -60,7 +60,7 @@ def run(tmp_path, program):
     program("curl")
     ready = tmp_path / "ready.json"
     code = "from instar_tools.cli import main; main()"
-    ports = ("--port", "--storage-port", "--sntp-port", "--bootstrap-port")
+    ports = ("--port", "--storage-port", "--sntp-port", "--bootstrap-port", "--murano-port")
     words = ["serve", "--data", tmp_path, "--ready-file", ready]
     words += [word for port in ports for word in (port, "0")]
     environment = {**os.environ, "MG_BOOTSTRAP_ENCRYPT_KEY": CRYPTO_KEY, "HOME": str(tmp_path)}

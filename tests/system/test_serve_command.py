@@ -19,7 +19,8 @@ from instar_tools.server import magistrala_keys
 from instar_tools.server.client import Client
 from instar_tools.server.testing import DevServer
 
-ANY_PORTS = ["--port", "0", "--storage-port", "0", "--sntp-port", "0", "--bootstrap-port", "0"]
+PORTS = ("--port", "--storage-port", "--sntp-port", "--bootstrap-port", "--murano-port")
+ANY_PORTS = [word for port in PORTS for word in (port, "0")]
 
 
 def start(data, *more):

@@ -15,10 +15,12 @@ COMMANDS = {
     "image": ("image_cmd", "image", "Build a firmware image for a simulated board."),
     "provision": ("provision_cmd", "provision", "Write the factory settings of a board."),
     "bootstrap": ("bootstrap_cmd", "bootstrap", "Show what a board would take at its bootstrap."),
+    "murano": ("murano_cmd", "murano", "Speak with a Murano product as a device of it."),
     "sim": ("sim_cmd", "sim", "Create and run simulated boards."),
     "serve": ("serve_cmd", "serve", "Run the development server."),
     "device": ("manage_cmd", "device", "List, accept and reject devices on a server."),
     "deployment": ("manage_cmd", "deployment", "Create, watch and abort deployments."),
+    "product": ("product_cmd", "product", "Make and watch Murano products on a server."),
     "release": ("manage_cmd", "release", "Upload and list Artifacts on a server."),
 }
 

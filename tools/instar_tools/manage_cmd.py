@@ -21,7 +21,7 @@ from rich.text import Text
 from .server.client import Client, ServerError
 
 
-def _command(group: click.Group, name: str) -> Callable:
+def command(group: click.Group, name: str) -> Callable:
     """A subcommand whose function gets a `Client` first and a ``show`` for its result second."""
 
     def decorate(function: Callable) -> click.Command:
@@ -74,21 +74,21 @@ def device() -> None:
     """Devices: who asked, who is accepted."""
 
 
-@_command(device, "list")
+@command(device, "list")
 @click.option("--status", type=click.Choice(["accepted", "pending", "rejected", "preauthorized"]))
 def list_devices(client: Client, show: Callable, status: str | None) -> None:
     """List devices."""
     show(client.devices(status), "id", "status", "identity_data", "created_ts")
 
 
-@_command(device, "show")
+@command(device, "show")
 @click.argument("id")
 def show_device(client: Client, show: Callable, id: str) -> None:
     """Show a device and its inventory."""
     show({**client.device(id), "inventory": client.inventory(id)})
 
 
-@_command(device, "accept")
+@command(device, "accept")
 @click.argument("id", required=False)
 @click.option("--all", "everyone", is_flag=True, help="Every pending device.")
 def accept(client: Client, show: Callable, id: str | None, everyone: bool) -> None:
@@ -101,7 +101,7 @@ def accept(client: Client, show: Callable, id: str | None, everyone: bool) -> No
     show([{"id": device, "status": "accepted"} for device in accepted], "id", "status")
 
 
-@_command(device, "reject")
+@command(device, "reject")
 @click.argument("id")
 def reject(client: Client, show: Callable, id: str) -> None:
     """Reject a device: its token is worth nothing from now on."""
@@ -109,7 +109,7 @@ def reject(client: Client, show: Callable, id: str) -> None:
     show({"id": id, "status": "rejected"})
 
 
-@_command(device, "decommission")
+@command(device, "decommission")
 @click.argument("id")
 def decommission(client: Client, show: Callable, id: str) -> None:
     """Forget a device; when it asks again it is a new one."""
@@ -122,7 +122,7 @@ def release() -> None:
     """Releases: the Artifacts on the server."""
 
 
-@_command(release, "upload")
+@command(release, "upload")
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--description", default="")
 def upload(client: Client, show: Callable, file: Path, description: str) -> None:
@@ -130,7 +130,7 @@ def upload(client: Client, show: Callable, file: Path, description: str) -> None
     show({"id": client.upload(file, description)})
 
 
-@_command(release, "list")
+@command(release, "list")
 def list_releases(client: Client, show: Callable) -> None:
     """List Artifacts."""
     show(client.releases(), "name", "device_types_compatible", "size", "id", "description")
@@ -141,7 +141,7 @@ def deployment() -> None:
     """Deployments: a release, for some devices."""
 
 
-@_command(deployment, "create")
+@command(deployment, "create")
 @click.option("--artifact", required=True, help="The Artifact's name.")
 @click.option("--device", "devices", multiple=True, help="A device's id; may be repeated.")
 @click.option("--all", "everyone", is_flag=True, help="Every accepted device.")
@@ -160,20 +160,20 @@ def create(
     show({"id": client.deploy(artifact, list(devices), force)})
 
 
-@_command(deployment, "list")
+@command(deployment, "list")
 def list_deployments(client: Client, show: Callable) -> None:
     """List deployments."""
     show(client.deployments(), "id", "artifact_name", "status", "device_count", "created")
 
 
-@_command(deployment, "show")
+@command(deployment, "show")
 @click.argument("id")
 def show_deployment(client: Client, show: Callable, id: str) -> None:
     """Show a deployment, its devices and what they reported."""
     show({**client.deployment(id), "history": client.deployment_history(id)})
 
 
-@_command(deployment, "abort")
+@command(deployment, "abort")
 @click.argument("id")
 def abort(client: Client, show: Callable, id: str) -> None:
     """Abort a deployment: devices that are not done are told so at their next report."""
@@ -181,7 +181,7 @@ def abort(client: Client, show: Callable, id: str) -> None:
     show({"id": id, "status": "aborted"})
 
 
-@_command(deployment, "log")
+@command(deployment, "log")
 @click.argument("id")
 @click.option("--device", help="The device's id; needed where there is more than one.")
 def log(client: Client, show: Callable, id: str, device: str | None) -> None:

@@ -18,6 +18,7 @@ from rich.text import Text
 from .server import magistrala_keys
 from .server.app import Options, Server
 from .server.magistrala_families import SERVED
+from .server.murano_product import AUTHS
 from .server.pki import LOCAL_NAMES
 
 
@@ -38,6 +39,18 @@ from .server.pki import LOCAL_NAMES
     show_default=True,
     help="The version of the Bootstrap service.",
 )
+@click.option("--murano-port", default=8450, show_default=True, help="Murano; 0: any.")
+@click.option(
+    "--murano-auth",
+    type=click.Choice(AUTHS),
+    help="How Murano's devices prove who they are. [default: token, or as it was]",
+)
+@click.option(
+    "--murano-domain",
+    default="localhost",
+    show_default=True,
+    help="The only name by which devices may come to Murano.",
+)
 @click.option("--sntp-port", default=8123, show_default=True, help="Time, UDP; 0: any.")
 @click.option("--sntp-offset", default=0.0, help="Seconds by which the time server is ahead.")
 @click.option("--storage-host", help="Host name in download URLs. [default: as the device came]")
@@ -52,11 +65,13 @@ from .server.pki import LOCAL_NAMES
 )
 def serve(ready_file: Path | None, hosts: tuple[str, ...], **options) -> None:
     """Run the development server: Mender's device and management APIs, storage, Magistrala's
-    Bootstrap service and message endpoint, SNTP.
+    Bootstrap service and message endpoint, a product of Murano, SNTP.
 
     The Bootstrap service's crypto key is read from MG_BOOTSTRAP_ENCRYPT_KEY or
     SMQ_BOOTSTRAP_ENCRYPT_KEY, for Mainflux from MF_BOOTSTRAP_ENCRYPT_KEY; without it the service
     has the one that is its default everywhere.
+
+    Murano's product is called lab; see instar product for its devices, and for more products.
 
     Its CAs, its keys and its state are in the folder DATA and survive a restart. For development
     and tests only.
@@ -101,6 +116,8 @@ def _panel(server: Server) -> Panel:
     for name in ("bootstrap", "mutual"):
         if name in found:
             rows[name] = found[name]
+    for name, url in found["murano"].items():
+        rows[f"Murano {name}"] = url
     rows["SNTP"] = f"{server.options.bind}:{found['sntp_port']}/udp"
     if not server.options.plain:
         for ca in dict.fromkeys((server.ca, server.storage_ca)):

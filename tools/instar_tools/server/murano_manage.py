@@ -52,6 +52,7 @@ class Manage:
         return found_or_404(self.server.murano.services.get(name), f"product {name!r}")
 
     def _identity(self, request: web.Request) -> tuple[Service, str]:
+        """One that is known; reading needs none, an unknown one has nothing."""
         service, identity = self._service(request), request.match_info["identity"]
         found_or_404(service.identities.is_known(identity), f"identity {identity!r}")
         return service, identity
@@ -98,23 +99,19 @@ class Manage:
         return empty(204)
 
     async def events(self, request: web.Request) -> web.Response:
-        service, identity = self._identity(request)
+        service, identity = self._service(request), request.match_info["identity"]
         return answer_json(service.identities.events(identity))
 
     # Resources
 
     async def resources(self, request: web.Request) -> web.Response:
-        service, identity = self._identity(request)
+        service, identity = self._service(request), request.match_info["identity"]
         return answer_json(service.resources.all(identity))
-
-    def _alias(self, request: web.Request, service: Service) -> str:
-        alias = request.match_info["alias"]
-        found_or_404(alias in service.product.resources, f"resource {alias!r}")
-        return alias
 
     async def set_resource(self, request: web.Request) -> web.Response:
         service, identity = self._identity(request)
-        alias, value = self._alias(request, service), (await read_object(request)).get("value")
+        alias, value = request.match_info["alias"], (await read_object(request)).get("value")
+        found_or_404(alias in service.product.resources, f"resource {alias!r}")
         if not isinstance(value, str):
             raise Refusal(400, "expected value, a string")
         if len(raw := value.encode(errors="replace")) > VALUE_LIMIT:
@@ -123,8 +120,8 @@ class Manage:
         return empty(204)
 
     async def history(self, request: web.Request) -> web.Response:
-        service, identity = self._identity(request)
-        return answer_json(service.resources.history(identity, self._alias(request, service)))
+        service, identity = self._service(request), request.match_info["identity"]
+        return answer_json(service.resources.history(identity, request.match_info["alias"]))
 
     # Content
 
@@ -148,7 +145,7 @@ class Manage:
         return empty(204)
 
     async def uploads(self, request: web.Request) -> web.Response:
-        service, identity = self._identity(request)
+        service, identity = self._service(request), request.match_info["identity"]
         found = service.files.uploads(identity)
         return answer_json(
             [{**one, "data": base64.b64encode(one["data"]).decode()} for one in found]
