@@ -16,7 +16,7 @@ from aiohttp import web
 
 from . import faults, recorder
 from .murano_access import Access
-from .murano_content import Content
+from .murano_content import Content, Download
 from .murano_data import Data
 from .murano_files import Files
 from .murano_form import Refused
@@ -88,8 +88,8 @@ async def _dressed(request: web.Request, answer: web.StreamResponse) -> None:
     answer.headers["Server"] = "Murano"
     if answer.keep_alive:
         answer.headers["Connection"] = "Keep-Alive"
-    if "also length" in answer:
-        answer.headers["Content-Length"] = str(answer["also length"])
+    if isinstance(answer, Download) and answer.also_length is not None:
+        answer.headers["Content-Length"] = str(answer.also_length)
 
 
 def _around(service: Service) -> Callable:

@@ -10,7 +10,6 @@ two of them. What the documents leave open is said to be assumed, here as everyw
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 import secrets
 import string
@@ -49,14 +48,14 @@ class Access:
         """
         if self.service.product.auth == "certificate":
             return self._bearer_of(_certificate(request))
-        claimed, secret = _credentials(request) or ("", b"")
-        bearers = self.identities.bearers(secret)
-        if self.service.product.auth == "token":
-            bearers = [] if claimed else bearers[:1]
-            claimed = "".join(bearers)
-        if claimed not in bearers:
-            raise Refused(401, "missing or invalid credentials")
-        return claimed
+        wants_name = self.service.product.auth == "password"
+        for claimed, secret in _claims(request) or []:
+            bearers = self.identities.bearers(secret)
+            if wants_name and claimed in bearers:
+                return claimed
+            if not wants_name and not claimed and bearers:
+                return bearers[0]
+        raise Refused(401, "missing or invalid credentials")
 
     def _bearer_of(self, certificate: x509.Certificate) -> str:
         """The certificate's identity, provisioned now if it is the first that comes with it."""
@@ -95,7 +94,7 @@ class Access:
         if request.content_type != FORM_TYPE:
             raise Refused(415, f"expected Content-Type: {FORM_TYPE}")
         identity, password = _who(await request.read())
-        if _credentials(request) is None:
+        if _claims(request) is None:
             self._admit(identity)
         elif self.identify(request) != identity:
             raise Refused(401, "these are credentials of another identity")  # assumed
@@ -146,25 +145,32 @@ def _who(body: bytes) -> tuple[str, bytes]:
     return name(fields.get(key, b"")), fields.get(b"password", b"")
 
 
-def _credentials(request: web.Request) -> tuple[str, bytes] | None:
-    """(identity, secret) of the headers; a token comes with the identity ""."""
+def _claims(request: web.Request) -> list[tuple[str, bytes]] | None:
+    """(identity, secret) as the headers may be read; a token comes with the identity "".
+
+    None: they name nobody; []: they make no sense.
+    """
     token = request.headers.get("X-Exosite-CIK")
     if token is not None:
-        return "", token.encode(errors="surrogateescape")
+        return [("", token.encode(errors="surrogateescape"))]
     given = request.headers.get("Authorization")
     if given is None:
         return None
     scheme, _, rest = given.partition(" ")
     if scheme.lower() == "token":
-        return "", rest.encode(errors="surrogateescape")
-    if scheme.lower() != "basic":
-        return "", b""
+        return [("", rest.encode(errors="surrogateescape"))]
+    return _pairs(rest) if scheme.lower() == "basic" else []
+
+
+def _pairs(encoded: str) -> list[tuple[str, bytes]]:
+    """What base64(identity:secret) may mean: a MAC address has colons, and so may a password
+    (assumed: HTTP allows no colon in a name, the document does not speak of it)."""
     try:
-        pair = base64.b64decode(rest, validate=True)
-    except (ValueError, binascii.Error):
-        return "", b""
-    identity, _, secret = pair.partition(b":")
-    return identity.decode(errors="replace"), secret
+        parts = base64.b64decode(encoded, validate=True).split(b":")
+    except ValueError:
+        return []
+    ends = range(1, len(parts))
+    return [(b":".join(parts[:e]).decode(errors="replace"), b":".join(parts[e:])) for e in ends]
 
 
 def _certificate(request: web.Request) -> x509.Certificate:

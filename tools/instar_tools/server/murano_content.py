@@ -28,6 +28,14 @@ CSV = "text/csv; charset=utf-8"
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
+class Download(web.Response):
+    """A body in chunks; ``also_length``: what Content-Length says of it nevertheless."""
+
+    def __init__(self, also_length: int | None, **fields: Any) -> None:
+        super().__init__(**fields)
+        self.also_length = also_length
+
+
 class Content:
     """Of one product."""
 
@@ -61,10 +69,8 @@ class Content:
         if product.lengths == "length":
             headers["Content-Length"] = str(end - start)
         body = faults.limited(request, file_slice(self.files.path(row), start, end - start))
-        answer = web.Response(status=status, headers=headers, body=body)
-        if product.lengths == "both":
-            answer["also length"] = end - start
-        return answer
+        both = end - start if product.lengths == "both" else None
+        return Download(both, status=status, headers=headers, body=body)
 
     async def upload(self, request: web.Request) -> web.Response:
         identity = self.service.access.identify(request)
