@@ -6,7 +6,7 @@
 #   outbox.tick()                       # once a minute: what waited long goes to the flash
 #   outbox.save()                       # before a reset
 #
-# Entries gather in one segment in RAM. A full one becomes a store record, `out-<number>`, that
+# Entries gather in one segment in RAM. A full one becomes a store record, `<prefix><number>`, that
 # fits one block of LittleFS; drain() sends from RAM what never had to go there. So the flash is
 # written once per segment during an outage, once per save_interval at most besides, and not at
 # all while the network is there. When there is no more room the oldest segment goes.
@@ -15,9 +15,9 @@
 # the board lost its power after it was sent and before its segment was deleted. What was put
 # since the last save is lost with the power.
 # A batch for which send raises Unauthorised goes behind all others, as a whole; so whole batches
-# of one topic may change their order. It stays if nothing else waits, or if others would have to
-# go for it. Moving it writes two segments at most: one if RAM has no room for it, and one before
-# that is deleted where it was.
+# of one topic may change their order. It stays if the outbox is `ordered`, nothing else waits, or
+# others would have to go for it. Moving it writes two segments at most: one if RAM has no room
+# for it, and one before that is deleted where it was.
 # Limits: 1 KiB per entry, its topic included; a block of 4 KiB for each 3.5 KiB of entries.
 # SPDX-License-Identifier: MIT
 
@@ -29,8 +29,6 @@ from micropython import const
 from .entries import HEAD, MAX_ENTRY, batch, behind, count, cut, encoded, older_half, room, write
 from .errors import Broken, Rejected, Unauthorised
 
-_PREFIX = "out-"
-_NAME = "out-%08d"
 _BLOCK = const(4096)  # what a segment takes of the flash
 _SEGMENT = const(3584)  # writing one takes three pieces of this size off the heap, for a moment
 _DRAIN_MS = const(20000)  # then drain() ends: an application may publish as fast as it sends
@@ -42,12 +40,14 @@ class Outbox:
 
     limit: bytes on flash; less than 4096: RAM only, one segment. save_interval: seconds until an
     entry in RAM goes to the flash. note(level, text) hears of what was lost. `lost` counts the
-    entries that are known to be.
+    entries that are known to be. prefix: of the records' names. ordered: no batch is moved.
     """
 
-    def __init__(self, store, limit=65536, save_interval=600, note=None):
-        self.lost = 0
+    def __init__(
+        self, store, limit=65536, save_interval=600, note=None, prefix="out-", ordered=False
+    ):
         self._store = store
+        self._name, self._ordered = prefix + "%08d", ordered
         self._most = limit // _BLOCK
         self._interval_ms = save_interval * 1000
         self._tell = lambda text: note and note("error", text)
@@ -55,13 +55,13 @@ class Outbox:
         # Segments on flash, oldest first. Of the first one, `_sent` bytes were sent; `_topic` is
         # the topic there. `_head` is that segment's bytes, while drain() is at work; `_flight` the
         # batch that is being sent, None once its place is not known.
-        found = [name[len(_PREFIX) :] for name in store.names(_PREFIX)]
+        found = [name[len(prefix) :] for name in store.names(prefix)]
         self._numbers = [int(digits) for digits in found if digits.isdigit()]
         self._forget_place()
         # The segment in RAM. Its first `_saved` bytes are on flash too, under its number.
         self._buffer = bytearray(0)
         self._number = self._numbers[-1] + 1 if self._numbers else 1
-        self._used = self._saved = self._since = 0
+        self._used = self._saved = self._since = self.lost = 0
         self._moved = False  # whether some are on flash only where they lay before _move()
         self._last = None  # the topic that its last entry has
         self._resume()
@@ -135,7 +135,7 @@ class Outbox:
             if self._flight is flight:
                 self._lose(len(bodies), "refused: %s" % error)
         except Unauthorised:
-            if self._flight is flight:
+            if self._flight is flight and not self._ordered:
                 self._move(topic, bodies, end)
             raise
         if self._flight is flight:  # else put() or save() moved what lies there: it is sent again
@@ -149,7 +149,7 @@ class Outbox:
 
     def _load(self):
         if self._head is None:
-            self._head = self._store.get(_NAME % self._numbers[0])
+            self._head = self._store.get(self._name % self._numbers[0])
             if self._head is None:
                 raise Broken("record %d is gone" % self._numbers[0])
         return self._head
@@ -190,7 +190,7 @@ class Outbox:
         # Goes on with the last segment of the start before, if that was saved half full: a board
         # that resets often would fill its blocks with single entries.
         try:
-            data = self._numbers and self._store.get(_NAME % self._numbers[-1])
+            data = self._numbers and self._store.get(self._name % self._numbers[-1])
         except (Broken, OSError):
             return  # drain() will meet it, and tell
         if data and len(data) + HEAD + MAX_ENTRY <= _SEGMENT:
@@ -228,7 +228,7 @@ class Outbox:
 
     def _write(self):
         try:
-            self._store.put(_NAME % self._number, memoryview(self._buffer)[: self._used])
+            self._store.put(self._name % self._number, memoryview(self._buffer)[: self._used])
         except _FAILED as error:
             self._tell("outbox: not saved: %r" % error)
             return False
@@ -285,12 +285,13 @@ class Outbox:
         # Take what was sent out of the oldest segment.
         if self._sent == len(self._load()):
             return self._forget_oldest()
-        self._store.put(_NAME % self._numbers[0], behind(self._load(), self._sent, self._topic))
+        rest = behind(self._load(), self._sent, self._topic)
+        self._store.put(self._name % self._numbers[0], rest)
         self._forget_place()
 
     def _delete(self, number):
         try:
-            self._store.delete(_NAME % number)
+            self._store.delete(self._name % number)
         except (OSError, Broken) as error:
             self._tell("outbox: sent, but not deleted: %s" % error)
 

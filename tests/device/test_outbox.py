@@ -203,6 +203,22 @@ async def test_a_save_after_a_drain_that_ended_at_the_end_of_a_segment():
     assert first == 1 and await delivered(store) == list(range(len(server.got), 2 * A_SEGMENT))
 
 
+async def test_two_outboxes_share_a_store():
+    store, server, other = Records(), Server(), Server()
+    store.put("rec-starts", b"no segment")
+    for prefix, first in (("out-", 0), ("rec-", 1000)):
+        outbox = Outbox(store, prefix=prefix)
+        fill(outbox, first, first + 2 * A_SEGMENT)
+        outbox.save()
+    assert store.names("out-") == ["out-00000001", "out-00000002"]
+    assert store.names("rec-0") == ["rec-00000001", "rec-00000002"]
+    await Outbox(store).drain(server.send)
+    await Outbox(store, prefix="rec-").drain(other.send)
+    assert server.numbers == list(range(2 * A_SEGMENT))
+    assert other.numbers == list(range(1000, 1000 + 2 * A_SEGMENT))
+    assert sorted(store.records) == ["rec-starts"]
+
+
 # What the server does not allow
 
 
@@ -238,6 +254,18 @@ async def test_a_topic_that_is_refused_for_now_blocks_no_other():
         await outbox.drain(server.send)
         assert server.got[-1] == ("a", numbered(0)) and not outbox.waiting
         assert server.batches[-1][1] == [numbered(0)] and store.records == {}, way
+
+
+async def test_an_ordered_outbox_moves_nothing():
+    for way in ("in RAM", "a on flash", "all on flash", "two segments"):
+        outbox, server = Outbox(Records(), ordered=True), Server(barred=("a",))
+        put_barred(outbox, way)
+        for _ in range(3):
+            await drain_fails(outbox, server, Unauthorised)
+        assert server.got == [] and outbox.waiting
+        server.barred = ()
+        await outbox.drain(server.send)
+        assert server.numbers == list(range(51)), way
 
 
 async def test_what_was_saved_and_moved_is_on_flash_at_any_time():
