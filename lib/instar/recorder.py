@@ -1,0 +1,180 @@
+# The application's measurements on their way to Murano: each gets its time when it is taken, waits
+# in the outbox, and is sent in batches with `record` when there is a network.
+#
+#   recorder = Recorder(host)
+#   recorder.record("temperature", 23.5)       # queued, at once
+#   await recorder.deliver()                   # sends what waits; see sender.py
+#
+# host offers: settings, clock, murano, emit(event, **info), online(), client(). Events: recorded
+# (records: sent and taken; conflicts: how many of them the server had already), error.
+# Each arrives once, in order: one that was sent again, because its answer was lost or the power
+# failed, has the same time as before, and is a conflict.
+# While nobody said what time it is, an entry keeps the time since this start, to the millisecond;
+# it gets its true time when it is sent. Later starts can tell only what `rec-starts` knows, a
+# record of the store; else the entry is dropped and told, as no time is better than a false one.
+# Limits: see outbox.py; 1018 bytes for alias, time and value together, encoded.
+# SPDX-License-Identifier: MIT
+
+import binascii
+import os
+import time
+
+from micropython import const
+
+from .errors import Broken, Rejected, Transient
+from .sender import Sender
+
+_TOPIC = "record"  # one for all, so that a batch has several aliases
+_MOST = const(1018)  # an entry of the outbox has 1024 bytes, its topic included
+_NEAR_US = const(1000)
+_EARLIEST_US = 1000000 * 1000000000  # September 2001: a smaller time has another unit
+_STARTS = "rec-starts"  # [[mark, offset], ...]: see _keep()
+_MAX_STARTS = const(8)
+
+
+class Recorder(Sender):
+    """One board's records, kept in the store's outbox over an outage and a reboot."""
+
+    server = "murano"
+    _word = "record"
+    _prefix = "rec-"
+    _ordered = True
+    _needs = ("murano_url",)
+    _unload = ""
+
+    def __init__(self, host):
+        super().__init__(host)
+        self._mark = binascii.hexlify(os.urandom(4)).decode()  # of this start
+        self._ticks = time.ticks_ms()
+        self._since_us = 0  # of this start
+        self._offset = None  # microseconds from 1970 to this start, once somebody knows
+        self._untimed = False  # whether entries wait that need it
+        self._last = {}  # alias: its last time
+        try:
+            self._starts = host.settings.store.get_json(_STARTS) or []
+        except (Broken, OSError, ValueError) as error:
+            self._starts = []
+            self._note("error", f"record: {error}")
+
+    def record(self, alias, value, time_us=None):
+        """Queue a value of the resource `alias`; see servers/murano/form.py for what values are.
+
+        time_us: microseconds since 1970; None: now. Murano has one value for an alias and a time:
+        a time that equals the alias's last, or lies up to 1 ms before it, becomes 1 us later than
+        that. Raises Rejected for what Murano does not take, and what is too long for an entry.
+        """
+        mark = ""
+        if time_us is None:
+            time_us, mark = self._now()
+        elif not isinstance(time_us, int) or time_us < _EARLIEST_US:
+            text = "record: %s: expected microseconds since 1970, after September 2001, got %r"
+            raise Rejected(text % (alias, time_us))
+        last = self._last.get(alias)
+        if last is not None and 0 <= last - time_us <= _NEAR_US:
+            time_us = last + 1
+        try:
+            self._outbox.put(_TOPIC, _entry(alias, value, time_us, mark))
+        except MemoryError as error:  # costs this record, not the application
+            return self._note("error", f"record: {alias} is lost: {error}")
+        self._last[alias] = time_us
+        self._untimed = self._untimed or mark != ""
+
+    async def deliver(self):
+        """As Sender's: each batch in order."""
+        error = await super().deliver()
+        self._keep()
+        return error
+
+    def tick(self):
+        """Once a minute, or at least once in six days: ticks begin anew after twelve."""
+        self._now()
+        super().tick()
+
+    def save(self):
+        """A reset follows: what waits goes to the flash."""
+        self._keep()
+        super().save()
+
+    def _now(self):
+        # (microseconds since 1970, ""); or (since this start, its mark): nobody knows the time.
+        ticks = time.ticks_ms()
+        self._since_us += time.ticks_diff(ticks, self._ticks) * 1000
+        self._ticks = ticks
+        now = self._host.clock.stamp_us()
+        if now is None:
+            if self._offset is None:
+                return self._since_us, self._mark
+            now = self._offset + self._since_us
+        elif self._offset is None:
+            self._offset = now - self._since_us
+            for alias in self._last:
+                if self._last[alias] < _EARLIEST_US:
+                    self._last[alias] += self._offset
+        return now, ""
+
+    async def _send(self, topic, bodies):
+        entries = self._timed(bodies)
+        lost = len(bodies) - len(entries)
+        if entries:
+            conflicts = await self._host.murano.record(entries)
+            self._host.emit("recorded", records=len(entries), conflicts=len(conflicts))
+        if lost:
+            text = "record: %d records are lost: of an earlier start that did not know the time"
+            self._note("error", text % lost)
+        return entries
+
+    def _timed(self, bodies):
+        # The entries as Murano takes them, without those that have no time and never will.
+        from .servers.murano.form import stamp
+
+        self._now()
+        offsets = dict(self._starts)
+        offsets[self._mark] = self._offset
+        entries = []
+        for body in bodies:
+            *start, text = body.decode().split("@")  # form.entry() has none
+            if start:
+                mark, since = start
+                offset = offsets.get(mark)
+                if offset is None:
+                    if mark == self._mark:
+                        raise Transient("expected a clock that is set: nobody said the time yet")
+                    continue
+                text = text.replace("&0=", f"&{stamp(offset + int(since))}=", 1)
+            entries.append(text)
+        return entries
+
+    def _keep(self):
+        # Uptimes that wait are of no use to a later start unless it knows when this one was.
+        self._now()
+        starts = []
+        if self.waiting:
+            start = [self._mark, self._offset]
+            if not self._untimed or self._offset is None or start in self._starts:
+                return
+            starts = self._starts[1 - _MAX_STARTS :] + [start]
+        elif not self._starts:
+            return
+        store = self._host.settings.store
+        try:
+            if starts:
+                store.put_json(_STARTS, starts)
+            else:
+                store.delete(_STARTS)
+        except (Broken, OSError, MemoryError) as error:
+            return self._note("error", f"record: the times of this start are not saved: {error!r}")
+        self._starts = starts
+
+
+def _entry(alias, value, time_us, mark):
+    # As Murano takes it; with a mark: that, the time since that start, and an entry of time 0.
+    from .servers.murano.form import entry, text
+
+    found = text(value)
+    if len(found) <= _MOST:  # else it is not encoded either: that may be three times as long
+        found = entry(alias, found, 0 if mark else time_us)
+        found = f"{mark}@{time_us}@{found}" if mark else found
+    if len(found) > _MOST:
+        words = "record: %s: expected at most %d bytes with alias and time, encoded, got %d"
+        raise Rejected(words % (alias, _MOST, len(found)))
+    return found
