@@ -99,6 +99,7 @@ class MuranoUpdates:
         finally:
             memory.forget("instar.servers.murano.offer")
         if not deployment:
+            memory.forget("instar.servers.murano.content")
             return None
         if deployment.artifact_name == running:
             return await self._tell_installed(running)
@@ -145,6 +146,9 @@ class MuranoUpdates:
 
     async def report(self, id, status, substate=None):
         """Tell how far the deployment is. Raises Aborted if its offer is gone or is another."""
+        if self._stream and status != "downloading":
+            self._stream = None
+            memory.forget("instar.servers.murano.content")  # the download is over
         if status == "success":
             self._deal(_DONE, id)
             await self._tell(id, "INSTALL_SUCCESS", substate)
