@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -87,10 +88,12 @@ def info(product: Product, id: str) -> None:
 @click.pass_obj
 def get(product: Product, id: str, output: Path | None, span: dict) -> None:
     """Download one, checked against its size; the file appears when it is whole."""
-    output = output or Path(Path(id).name)
     if str(output) == "-":
-        list(product.run("download", id=id, file="/dev/fd/1", mode="wb", range=span))
+        with tempfile.NamedTemporaryFile() as whole:
+            list(product.run("download", id=id, file=whole.name, mode="wb", range=span))
+            shutil.copyfileobj(whole, click.get_binary_stream("stdout"))
         return
+    output = output or Path(Path(id).name)
     folder = output.absolute().parent
     if not output.name or not folder.is_dir():
         raise click.UsageError(f"{click.format_filename(output)}: expected a file in a folder")

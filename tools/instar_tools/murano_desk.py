@@ -19,7 +19,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import click
 
@@ -98,25 +98,28 @@ class Desk:
                 "command": command,
                 **options,
             }
-            yield from self._results(task)
+            try:
+                text = json.dumps(task, ensure_ascii=False).encode()
+            except UnicodeEncodeError as error:
+                raise click.UsageError(f"expected text in UTF-8: {error.reason}") from None
+            yield from self._results(text)
 
-    def _results(self, task: dict) -> Iterator[Any]:
+    def _results(self, task: bytes) -> Iterator[Any]:
         secrets = [
             str(self.settings.get(name, "")) for name in ("murano_token", "murano_password")
         ]
         trace = Trace(secrets, self.trace or (lambda line: None))
-        with tempfile.TemporaryFile() as complaints:
-            for line in _lines(json.dumps(task).encode(), complaints):
-                if "trace" in line:
-                    trace.take(*line["trace"])
-                elif "result" in line:
-                    yield line["result"]
-                elif line["end"]:
-                    kind, text = line["end"]
-                    raise _ENDS[kind](printable(text))
+        for line in _lines(task):
+            if "trace" in line:
+                trace.take(*line["trace"])
+            elif "result" in line:
+                yield line["result"]
+            elif line["end"]:
+                kind, text = line["end"]
+                raise _ENDS[kind](printable(text))
 
 
-def _lines(task: bytes, complaints: IO[bytes]) -> Iterator[dict]:
+def _lines(task: bytes) -> Iterator[dict]:
     """Each line of the program, until its end."""
     heap = _HEAP + _PER_BYTE * len(task)
     try:
@@ -124,7 +127,7 @@ def _lines(task: bytes, complaints: IO[bytes]) -> Iterator[dict]:
             [micropython(), "-X", f"heapsize={heap}", str(BOARD / "murano.py")],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=complaints,
+            stderr=subprocess.STDOUT,
             env={**os.environ, "MICROPYPATH": ".frozen"},
             umask=0o077,  # the records hold tokens
             start_new_session=True,  # Ctrl-C is for this program
@@ -132,19 +135,18 @@ def _lines(task: bytes, complaints: IO[bytes]) -> Iterator[dict]:
     except OSError as error:
         raise NotChecked(f"MicroPython does not start: {error}") from None
     assert process.stdin and process.stdout
-    last = b""
+    last = b"it said nothing"
     try:
         with contextlib.suppress(BrokenPipeError), process.stdin as stdin:
             stdin.write(task)
         # As bytes: text has ends of lines that JSON leaves as they are, like U+2028.
         for last in process.stdout:
-            if last != b"ready\n":
+            if last.startswith(b"{"):  # else it is "ready", or a traceback
                 yield json.loads(last)
     finally:
         process.kill()
         process.wait()
         process.stdout.close()
     if not last.startswith(b'{"end"'):
-        complaints.seek(0)
-        said = complaints.read().decode(errors="replace").splitlines() or ["it said nothing"]
-        raise NotChecked(f"MicroPython ended early: {printable(said[-1])}")
+        text = printable(last.decode(errors="replace").strip())
+        raise NotChecked(f"MicroPython ended early: {text}")
