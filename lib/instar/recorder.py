@@ -121,7 +121,7 @@ class Recorder(Sender):
         if lost:
             text = "record: %d records are lost: of an earlier start that did not know the time"
             self._note("error", text % lost)
-        return entries
+        return bool(entries)
 
     def _timed(self, bodies):
         # The entries as Murano takes them, without those that have no time and never will.

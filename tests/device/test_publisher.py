@@ -119,6 +119,18 @@ async def test_who_is_refused_is_told_and_keeps_its_messages():
     assert publisher.waiting and 0 < publisher.wait < 2
 
 
+async def test_certificates_that_are_none_cost_no_message():
+    def client():
+        raise Rejected("client_cert: expected DER")
+
+    agent = make()
+    publisher = Publisher(agent)
+    publisher.publish("t", 1)
+    agent.client = client
+    assert str(await publisher.deliver()) == "client_cert: expected DER"
+    assert publisher.waiting and errors(agent) == ["publish: client_cert: expected DER"]
+
+
 async def test_a_channel_that_refuses_the_board_is_not_the_servers_refusal():
     refusal = answer(status="401 No")
     async with Server([refusal], [TAKEN, refusal]) as server:
