@@ -234,7 +234,7 @@ async def test_another_certificate_ends_long_polls_and_retires_what_is_in_use():
         await client.get(server.url)
         client._connections[0].idle_since -= 100000  # so that the others do not use it
         polling, streaming = await started(*requests)
-        client.present(b"cert", b"key", [b"ca"])
+        client.present(b"cert", b"key")
         assert len(client._connections) == 2
         await raises(GaveWay, "gave way", polling)
         size = 0

@@ -242,7 +242,7 @@ async def test_the_connection_is_as_the_settings_say():
     await raises(Transient, "away", bootstrap(settings, ID, feed=len))
     servers.Client = original
     options = Recorder.options
-    assert (options["ca"], options["cert"], options["key"]) == ([b"ca"], b"cert", b"key")
+    assert (options["ca"](), options["cert"], options["key"]) == ([b"ca"], b"cert", b"key")
     assert options["allow_plain"] is False and options["timeout"] == 7
     assert options["feed"] is len and options["max_connections"] == 1
     assert Recorder.closed

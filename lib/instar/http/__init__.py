@@ -37,11 +37,12 @@ _HARMLESS = ("accept", "if-range", "range", "user-agent")
 class Client:
     """Requests over at most `max_connections` connections.
 
-    ca: DER certificates of the CAs to trust. cert, key: this board's own in DER, if the server
-    asks. timeout: the longest silence, and the longest time to an answer's head, in seconds;
-    connect_timeout and handshake_timeout likewise. idle_timeout: how long an unused connection is
-    kept. max_body: the largest body read as a whole, in bytes. feed: called whenever bytes
-    arrive and just before what blocks, as a watchdog needs.
+    ca: the CAs to trust, DER certificates, or a function that returns them: then they need not
+    stay in RAM. cert, key: this board's own in DER, if the server asks. timeout: the longest
+    silence, and the longest time to an answer's head, in seconds; connect_timeout and
+    handshake_timeout likewise. idle_timeout: how long an unused connection is kept. max_body:
+    the largest body read as a whole, in bytes. feed: called whenever bytes arrive and just
+    before what blocks, as a watchdog needs.
     """
 
     def __init__(
@@ -60,7 +61,8 @@ class Client:
         user_agent=None,
         feed=None,
     ):
-        self._trust = (ca, cert, key)
+        self._ca = ca
+        self._pair = (cert, key)
         self._context = None
         self._allow_plain = allow_plain
         self._timeout_ms = int(timeout * 1000)
@@ -82,21 +84,24 @@ class Client:
     def prepare(self):
         """Take now what lives long, before short-lived things lie in between: the TLS context and
         a buffer. Raises Rejected for certificates or a key that are none."""
-        if self._trust[0]:
+        if self._authorities():
             self._make_context()
         self._buffers.append(bytearray(BUFFER))
+
+    def _authorities(self):
+        return self._ca() if callable(self._ca) else self._ca
 
     def _make_context(self):
         from .trust import tls_context
 
-        self._context = tls_context(*self._trust)
-        self._trust = ((), None, None)  # the context holds it all
+        self._context = tls_context(self._authorities(), *self._pair)
+        self._pair = (None, None)  # the context holds it
         memory.forget("instar.http.trust")
 
-    def present(self, cert, key, ca):
-        """Another certificate of this board with its key, and the CAs anew, all in DER, for every
-        connection from now on. Long polls end with GaveWay. Raises Rejected for what is none."""
-        self._trust = (ca, cert, key)
+    def present(self, cert, key):
+        """Another certificate of this board with its key, in DER, for every connection from now
+        on. Long polls end with GaveWay. Raises Rejected for what is none."""
+        self._pair = (cert, key)
         self._make_context()
         for connection in list(self._connections):
             connection.retired = connection.wanted = True

@@ -11,17 +11,17 @@ from ..errors import InstarError, Rejected, Transient
 
 
 class Stream:
-    """Views of a body in order. offset: of the next byte; total: the whole size, or None. skip:
-    how many bytes of the body are there already, and are dropped.
+    """Views of a body in order. offset: of the next byte; total: the whole size, or None.
 
     Every view is valid until the next. Raises Transient when the body ends early.
     """
 
-    def __init__(self, response, offset, total, skip=0):
+    def __init__(self, response, offset, total):
         self.offset = offset
         self.total = total
         self._response = response
-        self._skip = skip
+        # A server may answer a range with everything: then what is there already is dropped.
+        self._skip = offset if response.status_code == 200 else 0
 
     async def close(self):
         """Done with it; before the end this costs the connection."""
@@ -57,9 +57,7 @@ async def open_range(client, url, offset=0, total=None):
     headers = {"Range": "bytes=%d-" % offset} if offset else None
     response = await client.get(url, headers=headers, stream=True, redirects=3)
     try:
-        total = _size(response, offset, total)
-        # A server may answer a range with everything.
-        return Stream(response, offset, total, offset if response.status_code == 200 else 0)
+        return Stream(response, offset, _size(response, offset, total))
     except InstarError:
         await response.close()
         raise

@@ -247,7 +247,7 @@ class Connection:
         # wait_for_ms() makes anew each time, would cost heap in every slice.
         if self.wanted and not self.received:
             raise GaveWay("%s: gave way to another request" % self.name)
-        left = time.ticks_diff(self._deadline, time.ticks_ms())
+        left = time.ticks_diff(self._deadline or 0, time.ticks_ms())
         if left <= 0:
             raise self._late(self._limit_ms)
         await asyncio.sleep_ms(min(left, _PATIENCE_MS))

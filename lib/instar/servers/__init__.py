@@ -16,7 +16,7 @@ def connect(settings, feed, allow_plain):
     Raises Rejected for certificates or a key that are none."""
     cert, key = settings.client_certificate()
     client = Client(
-        ca=settings.ca_certificates(),
+        ca=settings.ca_certificates,
         cert=cert,
         key=key,
         allow_plain=allow_plain,
