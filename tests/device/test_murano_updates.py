@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 import os
+import random
 import sys
 
 from murano_board import NO_CONTENT, asked, data
@@ -227,6 +228,7 @@ BAD = (
     (offer({}), "expected content or url, got neither", "v2"),
     (offer({"content": "c", "url": "https://a.example"}), "content or url, got both", "v2"),
     (offer({"content": "c", "if": 1}), "names in payload: expected only content, device", "v2"),
+    (offer({"content": "c", 1: 2}).replace('"1"', "1"), "names in payload: expected", "v2"),
     (firmware(format="zip"), "format: expected artifact or firmware, got 'zip'", "v2"),
     (firmware(size=None), "expected size and sha256 for format firmware", "v2"),
     (firmware(sha256=None), "expected size and sha256 for format firmware", "v2"),
@@ -242,6 +244,22 @@ BAD = (
     (firmware(size=98), "size: expected that of the content, 97, got 98", "v2"),
     (firmware(content="gone.bin"), "info: expected 200, got 404", "v2"),
 )
+
+
+def test_any_text_is_an_offer_or_refused():
+    random.seed(5)
+    seeds = [offer(payload, type=kind) for payload, kind, _ in GOOD] + [text for text, _, _ in BAD]
+    pieces = ["", "{", "[", "null", "1:", '"', "\\ud800", "\x00", "\u20ac", "true,", "-1e9", "://"]
+    good = 0
+    for _ in range(4000):
+        text = random.choice(seeds)[:400]
+        at = random.randrange(len(text))
+        text = text[:at] + random.choice(pieces) + text[at + random.randrange(3) :]
+        try:
+            good += bool(read(text, "lamp").artifact_name)
+        except Rejected as error:
+            assert len(str(error)) < 250
+    assert good > 100
 
 
 async def test_offers_that_are_none_are_told_once():

@@ -86,7 +86,7 @@ def _payload(offer):
     if not isinstance(payload, dict):
         expected = "an object" if kind == "JSON" else "a content's id, a URL or an object"
         raise _unexpected("payload", expected, payload)
-    for name in sorted(payload):
+    for name in payload:
         if name not in _PAYLOAD:  # it may be a condition
             raise _unexpected("names in payload", f"only {', '.join(_PAYLOAD)}", name)
     return payload
