@@ -38,8 +38,8 @@ class Publisher(Sender):
             raise Rejected("publish: expected magistrala_url and magistrala_secret, got none")
         if time_us is None:
             time_us = self._host.clock.stamp_us()
-        # Which channel that is may be known only after the board was configured.
         text = record(name, value, unit, time_us)
+        # Which channel that is may be known only after the board was configured.
         try:
             self._outbox.put(f"{channel}\n{subtopic}", text)
         except MemoryError as error:  # costs this record, not the application

@@ -12,7 +12,8 @@
 # While nobody said what time it is, an entry keeps the time since this start, to the millisecond;
 # it gets its true time when it is sent. Later starts can tell only what `rec-starts` knows, a
 # record of the store; else the entry is dropped and told, as no time is better than a false one.
-# Limits: see outbox.py; 1018 bytes for alias, time and value together, encoded.
+# Limits: see outbox.py; 1018 bytes for alias, time and value together, encoded. Where the clock is
+# set back, a time of before may come once more: that value is told as a conflict, too.
 # SPDX-License-Identifier: MIT
 
 import binascii
