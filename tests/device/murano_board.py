@@ -1,10 +1,12 @@
 # A board at a scripted Murano, for the tests of instar.servers.murano.
+import asyncio
 import json
-from binascii import crc32
+from binascii import a2b_base64, crc32
 
 from scripted import Server, answer
 
-from instar.errors import Broken
+from instar.crypto.pem import from_pem
+from instar.errors import Broken, Transient
 from instar.http import Client
 from instar.servers.murano import Murano
 from instar.settings import Settings
@@ -71,7 +73,7 @@ class Records:
 class Board:
     """One board, with a client that talks to `url` only. record: what it has stored."""
 
-    def __init__(self, url, record=None, identity=ID, store=None, **values):
+    def __init__(self, url, record=None, identity=ID, store=None, client=None, **values):
         values["murano_url"] = url
         values["allow_plain_http"] = True
         self.store = store or Records()
@@ -80,12 +82,15 @@ class Board:
             self.store.put_json(self.name, record)
             self.store.log = []
         self.identity = identity
+        self.client = client
         self.settings = Settings(values, self.store)
         self.murano = self.start()
 
     def start(self):
         """Murano as after a start of the board."""
-        client = Client(allow_plain=True, timeout=5, user_agent="u", max_connections=1)
+        client = self.client
+        if not client:
+            client = Client(allow_plain=True, timeout=5, user_agent="u", max_connections=1)
         return Murano(self.settings, self.identity, client, random=bytes)
 
     @property
@@ -141,3 +146,76 @@ def failed(kind, words, result):
     assert type(result) is kind, repr(result)
     assert words in str(result), str(result)
     return str(result)
+
+
+class Service:
+    """Murano in place of an http.Client: one identity, which goes on while a board has no power.
+
+    secret: what the board has to show, None before activation and after reset(). lose: that many
+    answers are lost. pause: whether others run while it answers.
+    """
+
+    def __init__(self, secret=None, pause=False):
+        self.secret = secret
+        self.lose = 0
+        self.pause = pause
+        self.count = 0
+        self.requests = []  # method and path
+        self.shown = None  # the certificate of this connection
+
+    def reset(self):
+        """What an operator does."""
+        self.secret = None
+
+    def present(self, cert, key):
+        self.shown = cert
+
+    async def request(self, method, url, headers, data, **options):
+        if self.pause:
+            await asyncio.sleep_ms(0)
+        path = "/" + url.split("/", 3)[3]
+        self.requests.append("%s %s" % (method, path))
+        said = self._answer(path, headers, data)
+        if self.lose:
+            self.lose -= 1
+            raise Transient("cut")
+        return said
+
+    def _answer(self, path, headers, data):
+        shown = self._shown(headers)
+        if path != "/provision/activate":
+            return Said(204 if self.secret and shown == self.secret else 401)
+        if shown is None and self.secret:
+            return Said(409)
+        if shown is not None and shown != self.secret:
+            return Said(401)
+        if "password=" in data:
+            self.secret = data.split("password=")[1]
+            return Said(204)
+        if "BEGIN" in data:
+            self.secret = from_pem(data.encode())[0][1]
+            return Said(204)
+        self.count += 1
+        self.secret = "%040d" % self.count
+        return Said(200, self.secret.encode())
+
+    def _shown(self, headers):
+        if "Authorization" in headers:
+            word = headers["Authorization"].split(" ")[1]
+            return a2b_base64(word).decode().partition(":")[2]
+        return headers.get("X-Exosite-CIK", self.shown)
+
+
+class Said:
+    """An answer of Service."""
+
+    def __init__(self, status_code, content=b""):
+        self.status_code = status_code
+        self.content = content
+        self.headers = {}
+
+    def retry_after(self):
+        return None
+
+    async def close(self):
+        pass
