@@ -8,6 +8,7 @@ As the other management commands it reads the management token and the CA from t
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -136,7 +137,7 @@ def set_resource(
 ) -> None:
     """Set a resource of a device. VALUE - is read from the standard input."""
     if value == "-":
-        value = click.get_text_stream("stdin").read()
+        value = sys.stdin.read()
     client.set_resource(name, identity, alias, value)
     show({alias: client.resources(name, identity)[alias]})
 

@@ -10,6 +10,11 @@
     magistrala.py   Magistrala's Bootstrap service, the device's side; beside it its versions
                     (_families), the operator's side (_manage, _fields), the crypto key (_keys),
                     publishing over HTTP (_messages) and their SQLite (_state)
+    murano.py       Murano's device API, one product; beside it what it is made of: who a device
+                    is (_access), values, long polls and records (_data), files (_content), the
+                    form encoding (_form), the product's settings and quirks (_product), all
+                    products (_products), the operator's side (_manage, and _client for Python)
+                    and their SQLite (_state, _resources, _files)
     storage.py      the Artifacts' own host: pre-signed URLs, Range
     answers.py      errors as Mender's services word them
     recorder.py     every request, for tests to assert on
