@@ -167,7 +167,8 @@ class Agent(Host):
             self._bootstrapper.heard(source, error)
 
     def _offered(self, offer):
-        self._server.renewed()
+        if not self._watcher.first:  # written anew, so it counts anew
+            self._server.renewed()
         self.poll_now()
 
     async def _rest(self, seconds):

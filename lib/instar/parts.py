@@ -78,7 +78,7 @@ def _join_murano(agent, identity):
         from .servers.murano.updates import RESOURCE, MuranoUpdates
 
         agent._server = MuranoUpdates(agent.murano, settings)
-        agent.watch(RESOURCE, agent._offered, initial=False)
+        agent.watch(RESOURCE, agent._offered)
     if settings.store.names("rec-"):  # of an earlier start
         make_recorder(agent)
 

@@ -40,9 +40,11 @@ class _Watched:
 
 
 class Watcher:
-    """The watches of one board."""
+    """The watches of one board. first: whether what a callback is told at the moment was there
+    already when its watch began."""
 
     def __init__(self, host):
+        self.first = False
         self._host = host
         self._watched = []
         self._uptime = Stopwatch()
@@ -78,7 +80,8 @@ class Watcher:
             watched.next = self._uptime.seconds() + watched.backoff.delay(error)
             return
         watched.backoff.reset()
-        if found and (watched.initial or not watched.watch.first):
+        self.first = watched.watch.first
+        if found and (watched.initial or not self.first):
             await self._call(watched.callback, found[0])
 
     async def _call(self, callback, value):
