@@ -2,6 +2,8 @@
 # provisioned or gets other credentials, and the server goes on. At the next start the board
 # authenticates; or the token that the server gave out is lost, and the error says so, and what an
 # operator has to do.
+import os
+
 from littlefs import Disk, Ended
 from murano_board import Board, Service
 from test_files_power import each_cut
@@ -36,7 +38,9 @@ class Powered:
     def start(self):
         """Murano as after a start of the board."""
         self.service.lose = 0
-        return Board(URL, store=Store("/store"), client=self.service, **self.values).murano
+        murano = Board(URL, store=Store("/store"), client=self.service, **self.values).murano
+        murano.random = os.urandom  # another password each time
+        return murano
 
     def cuts(self, step):
         """`step` at a new server, with every cut there is."""
