@@ -58,6 +58,13 @@ def test_a_token_is_forty_characters_and_shown_once(server):
     assert [event["type"] for event in server.events("lab", "once")] == ["provisioned"]
 
 
+def test_no_token_is_kept_that_could_be_used(server, device):
+    token = device.credentials["X-Exosite-CIK"].encode()
+    files = [path for path in server.options.data.glob("state.sqlite*") if path.is_file()]
+    assert files
+    assert not any(token in path.read_bytes() for path in files)
+
+
 def test_three_ways_to_show_a_token(device):
     token = device.credentials["X-Exosite-CIK"]
     device.write("a=1")

@@ -116,7 +116,7 @@ def test_nothing_may_be_204(server, device):
 def test_what_is_no_long_poll(device):
     assert device.poll("unknown")[0] == 404
     assert device.poll("a&b")[0] == 400
-    for ms in ("300001", "-1", "x", "1.5", "9" * 30):
+    for ms in ("300001", "-1", "x", "1.5", "9" * 30, "0300001", ""):
         assert device.poll("a", ms=ms)[0] == 400
     for text in ("yesterday", "-5", "Fri, 99 Foo 2020 00:00:00 GMT"):
         assert device.poll("a", ms=10, If_Modified_Since=text)[0] == 400
@@ -229,6 +229,16 @@ def test_both_names_are_the_product_s(server, sni, host, answered):
     assert found.startswith(b"HTTP/1.1 200 ") if answered else found == b""
 
 
+def test_a_wrong_sni_gets_not_even_an_alert(server):
+    out, context = ssl.MemoryBIO(), ssl.create_default_context()
+    client = context.wrap_bio(ssl.MemoryBIO(), out, server_hostname="b.example")
+    with contextlib.suppress(ssl.SSLWantReadError):
+        client.do_handshake()
+    with socket.create_connection(("localhost", server.product("lab")["listens"])) as raw:
+        raw.sendall(out.read())
+        assert raw.recv(100) == b""
+
+
 def test_without_tls_there_is_the_host_alone(server):
     server.add_product("devmode", domain="a.example", plain=True)
     port = server.product("devmode")["listens"]
@@ -263,6 +273,15 @@ def test_what_both_lengths_look_like(server, device):
     assert b"\r\nContent-Length: 200\r\n" in found + b"\r\n"
     assert b"\r\nTransfer-Encoding: chunked\r\n" in found + b"\r\n"
     assert body == b"c8\r\n" + bytes(range(200)) + b"\r\n0\r\n\r\n"
+
+
+@pytest.mark.parametrize("lengths", ["both", "length", "chunked"])
+def test_a_file_without_a_byte(server, device, lengths):
+    server.change_product("lab", lengths=lengths)
+    server.add_content("lab", "empty", b"")
+    status, _, body = device.call("GET", DOWNLOAD + "?id=empty")
+    assert (status, body) == (200, b"")
+    assert device.call("GET", DOWNLOAD + "?id=empty", Range="bytes=0-")[0] == 416
 
 
 def test_a_part_may_be_206(server, device):

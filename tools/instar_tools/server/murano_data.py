@@ -10,6 +10,7 @@ An alias that the product does not define is no error; what is written to it is 
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING
 
@@ -148,7 +149,7 @@ def _check_size(value: bytes) -> None:
 def _wait(request: web.Request) -> float:
     """The seconds of Request-Timeout."""
     given = request.headers["Request-Timeout"]
-    if not (given.isascii() and given.isdecimal()) or int(given[:9]) > MAX_WAIT:  # assumed
+    if not re.fullmatch("[0-9]{1,6}", given) or int(given) > MAX_WAIT:  # assumed
         raise Refused(400, f"Request-Timeout: expected 0 to {MAX_WAIT} milliseconds")
     return int(given) / 1000
 

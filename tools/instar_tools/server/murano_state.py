@@ -73,9 +73,6 @@ class Identities:
         query = "SELECT 1 FROM murano_credentials WHERE product = ? AND identity = ?"
         return self.db.one(query, self.product, identity) is not None
 
-    def is_good(self, identity: str, secret: bytes) -> bool:
-        return identity in self.bearers(secret)
-
     def bearers(self, secret: bytes) -> list[str]:
         """Whose secret this is: for a token, one identity or none."""
         query = "SELECT identity FROM murano_credentials WHERE product = ? AND digest = ?"
