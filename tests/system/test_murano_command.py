@@ -8,6 +8,7 @@ import json
 import os
 import re
 import secrets
+import signal
 import socket
 import subprocess
 import sys
@@ -110,6 +111,14 @@ def test_without_a_folder_each_identity_has_one_of_its_own(device, tmp_path):
         tmp_path / "home/instar/murano" / domain / device.id.replace(":", "%3A")
     ).iterdir()
     assert record.name.startswith("murano-")
+
+
+def test_no_identity_leads_out_of_the_folder(device, tmp_path):
+    device.options, device.id = device.options[2:], ".."
+    device.env["INSTAR_MURANO_IDENTITY"] = ".."
+    device.run("activate")
+    (record,) = (tmp_path / "home/instar/murano").rglob("murano-*")
+    assert record.parent.name == "-"
 
 
 def test_a_password_from_the_environment(products, tmp_path):
@@ -219,28 +228,32 @@ def test_waiting_for_a_value(device):
     assert (found["alias"], found["value"]) == ("thermostat", "1") and found["modified"]
     done = device.run("wait", "temperature", "--seconds", "1")
     assert (done.stdout, done.stderr) == ("", "no new value within 1 s\n")
-    assert "not defined" in device.run("wait", "unknown", "--seconds", "1", code=1).stderr
+    assert "defines none" in device.run("wait", "unknown", "--seconds", "1", code=1).stderr
 
 
-def test_values_come_out_as_they_come_in(device):
+def test_values_come_out_as_they_come_in_over_an_outage(device):
     device.run("write", "thermostat=1")
     words = [str(word) for word in device.options]
     program = [sys.executable, "-c", "from instar_tools.cli import main; main()", "murano"]
     following = subprocess.Popen(
         [*program, *words, "--json", "wait", "thermostat", "--follow"],
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         env={**os.environ, **device.env},
     )
-    try:
-        for value in ("1", "2", "3"):
-            if value != "1":
+    with following:
+        try:
+            assert json.loads(following.stdout.readline())["value"] == "1"
+            device.server.faults({"match": "GET /onep:v1/stack/alias", "status": 500})
+            for value in ("2", "3"):
                 device.server.set_resource("token", device.id, "thermostat", value)
-            found = json.loads(following.stdout.readline())
-            assert found == {"alias": "thermostat", "value": value}
-    finally:
-        following.terminate()
-        following.wait()
-        following.stdout.close()
+                found = json.loads(following.stdout.readline())
+                assert found == {"alias": "thermostat", "value": value}
+        finally:
+            following.send_signal(signal.SIGINT)
+        complaints = following.stderr.read()
+    assert following.returncode == 0
+    assert b"500" in complaints and b"; the next try in " in complaints
 
 
 # Content
@@ -294,7 +307,8 @@ def test_an_upload(device, tmp_path):
     path = tmp_path / "error.log"
     path.write_bytes(bytes(range(256)) * 300)
     tags = ["--tag", "abc=123", "--tag", "name=x y"]
-    device.run("content", "put", "logs/error.log", path, "--type", "text/plain", *tags)
+    words = ["content", "put", "logs/error.log", path, "--type", "text/plain", *tags]
+    assert "* 76800 bytes in all\n" in device.run(*words, options=["-v"]).stderr
     (found,) = device.server.uploads("token", device.id)
     assert (found["id"], found["type"]) == ("logs/error.log", "text/plain")
     assert found["tags"] == {"abc": 123, "name": "x y"}
@@ -377,6 +391,7 @@ def test_a_certificate_that_is_not_trusted(device, tmp_path):
         (["read-write", "temperature=1"], "one ALIAS to read"),
         (["record", "temperature"], "expected ALIAS VALUE"),
         (["record", "temperature", "1", "--time", "soon"], "expected seconds since 1970"),
+        (["record", "temperature", "1", "--time", "1.1234567"], "up to six decimals"),
         (["wait", "temperature", "--seconds", "301"], "1<=x<=300"),
         (["wait", "temperature", "--follow", "--since", "1"], "not with --since"),
         (["content", "get", "x", "--range", "5-1"], "no less than the first"),

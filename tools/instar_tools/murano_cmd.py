@@ -8,10 +8,11 @@ around it; ``murano_desk.py`` runs it, ``murano_content_cmd.py`` has the command
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
@@ -124,7 +125,7 @@ def read_write(product: Product, words: tuple[str, ...]) -> None:
     _show_values(product, found, aliases)
 
 
-def _show_values(product: Product, found: dict[str, str], aliases: tuple[str, ...] | list[str]):
+def _show_values(product: Product, found: dict[str, str], aliases: Iterable[str]) -> None:
     if product.as_json:
         product.tell(found)
         return
@@ -143,21 +144,28 @@ def _show_values(product: Product, found: dict[str, str], aliases: tuple[str, ..
 @click.pass_obj
 def wait(product: Product, alias: str, seconds: int, since: str | None, follow: bool) -> None:
     """Wait for a new value of a resource (a long poll)."""
-    if follow and since:
-        raise click.UsageError("--follow begins with the value there is: not with --since")
-    command = "follow" if follow else "wait"
-    came = False
-    for one in product.run(command, alias=alias, seconds=seconds, since=since):
-        came = True
-        if "problem" in one:
-            click.echo(printable(one["problem"]), err=True)
-            continue
+    if follow:
+        if since:
+            raise click.UsageError("--follow begins with the value there is: not with --since")
+        _follow(product, alias, seconds)
+        return
+    found = list(product.run("wait", alias=alias, seconds=seconds, since=since))
+    for one in found:
         product.tell({"alias": alias, **one}, printable(one["value"]))
-        if one.get("modified") and not product.as_json:
-            click.echo(f"modified: {printable(one['modified'])}", err=True)
-    if not came:
+        click.echo(f"modified: {printable(one['modified']) or 'unknown'}", err=True)
+    if not found:
         product.tell({"alias": alias, "value": None})
         click.echo(f"no new value within {seconds} s", err=True)
+
+
+def _follow(product: Product, alias: str, seconds: int) -> None:
+    # Until Ctrl-C, which is no failure here.
+    with contextlib.suppress(KeyboardInterrupt):
+        for one in product.run("follow", alias=alias, seconds=seconds):
+            if "problem" in one:
+                click.echo(printable(one["problem"]), err=True)
+            else:
+                product.tell({"alias": alias, **one}, printable(one["value"]))
 
 
 @murano.command()
@@ -201,11 +209,12 @@ def _entries() -> Iterator[tuple[str, str, int]]:
 def _microseconds(text: str) -> int:
     try:
         seconds = Decimal(text)
-        if 0 <= seconds < _LATEST:
+        if 0 <= seconds < _LATEST and seconds == round(seconds, 6):
             return int(seconds * 10**6)
     except InvalidOperation:
         pass
-    raise click.UsageError(f"time: expected seconds since 1970, got {printable(text)[:40]}")
+    expected = "expected seconds since 1970, with up to six decimals"
+    raise click.UsageError(f"time: {expected}, got {printable(text)[:40]}")
 
 
 @murano.command()

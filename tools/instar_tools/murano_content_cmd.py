@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -91,7 +92,7 @@ def get(product: Product, id: str, output: Path | None, span: dict) -> None:
     if str(output) == "-":
         with tempfile.NamedTemporaryFile() as whole:
             list(product.run("download", id=id, file=whole.name, mode="wb", range=span))
-            shutil.copyfileobj(whole, click.get_binary_stream("stdout"))
+            shutil.copyfileobj(whole, sys.stdout.buffer)
         return
     output = output or Path(Path(id).name)
     folder = output.absolute().parent

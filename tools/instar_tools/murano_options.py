@@ -58,9 +58,8 @@ class Product:
 
     def __post_init__(self) -> None:
         # A folder for each: a certificate that is kept there belongs to one identity.
-        self.state = self.state or _state_home() / quote(self.domain, "") / quote(
-            self.identity, ""
-        )
+        if not self.state:
+            self.state = _state_home() / _folder(self.domain) / _folder(self.identity)
 
     @property
     def domain(self) -> str:
@@ -127,6 +126,11 @@ def _state_home() -> Path:
     return base / "instar" / "murano"
 
 
+def _folder(name: str) -> str:
+    # Dots alone would be a folder above.
+    return quote(name, safe="", errors="replace") if name.strip(".") else "-"
+
+
 def _authorities(paths: tuple[Path, ...]) -> dict[str, bytes]:
     found = [certificate for path in paths for certificate in read_certificates(path)]
     return {f"/ca-{i + 1}.der": one.public_bytes(Encoding.DER) for i, one in enumerate(found)}
@@ -165,10 +169,15 @@ def murano_options(command: Callable) -> Callable:
             "--url",
             default="",
             envvar="INSTAR_MURANO_URL",
+            show_envvar=True,
             help="Of the product, like https://example.m2.exosite.io",
         ),
         click.option(
-            "--identity", default="", envvar="INSTAR_MURANO_IDENTITY", help="The device's name."
+            "--identity",
+            default="",
+            envvar="INSTAR_MURANO_IDENTITY",
+            show_envvar=True,
+            help="The device's name.",
         ),
         click.option(
             "--auth", type=click.Choice(AUTHS), default=AUTHS[0], help="As the product is set."

@@ -23,7 +23,8 @@ _LARGEST = const(1 << 20)  # bytes of an answer: 64 KiB of a resource, encoded, 
 
 
 class Folder:
-    """A folder of the host as a file system: a VfsPosix with a root renames nothing."""
+    """A folder of the host as a file system. A VfsPosix with a root of its own would do, but for
+    its rename, which takes the new name for the old one, too (1.28)."""
 
     def __init__(self, root):
         self._root = root

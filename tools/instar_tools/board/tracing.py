@@ -51,6 +51,8 @@ class Watched:
     async def write(self, data):
         if len(data):
             self._show(self._state, data)
+            if self._state == "request":  # it begins with the head, which is no body
+                self._count -= bytes(data).find(b"\r\n\r\n") + 4
             self._state = "sent"
         await self._write(data)
 
