@@ -171,11 +171,11 @@ class Service:
         self.shown = cert
 
     async def request(self, method, url, headers, data, **options):
-        if self.pause:
-            await asyncio.sleep_ms(0)
         path = "/" + url.split("/", 3)[3]
         self.requests.append("%s %s" % (method, path))
         said = self._answer(path, headers, data)
+        if self.pause:
+            await asyncio.sleep_ms(0)
         if self.lose:
             self.lose -= 1
             raise Transient("cut")

@@ -344,6 +344,18 @@ async def test_calls_that_meet_a_401_at_the_same_time_activate_once():
     assert board.record == {"token": service.secret}
 
 
+async def test_a_token_outlives_the_call_that_asked_for_it():
+    service = Service(pause=True)
+    board = Board("https://murano.example", client=service)
+    task = asyncio.create_task(write(board.murano))
+    while not service.secret:
+        await asyncio.sleep_ms(0)
+    task.cancel()
+    assert type(await caught(task, asyncio.CancelledError)) is asyncio.CancelledError
+    await write(board.murano)
+    assert board.record == {"token": service.secret} and service.count == 1
+
+
 # The flash
 
 
@@ -699,9 +711,9 @@ async def test_a_certificate_in_use_is_not_written_over():
     assert unpack_pair(board.store.get("client"))[0] == der("client.pem")
 
 
-async def caught(awaitable):
+async def caught(awaitable, kind=Exception):
     """What the awaitable raises, or None."""
     try:
         await awaitable
-    except Exception as error:
+    except kind as error:
         return error

@@ -105,27 +105,27 @@ class Murano:
 
     async def contents(self):
         """The ids of the content there is, a list."""
-        from . import content
-
-        return await content.contents(self)
+        return await self._content("contents")
 
     async def info(self, id):
         """The Info of a content: type, size, updated, description."""
-        from . import content
+        return await self._content("info", id)
 
-        return await content.info(self, id)
-
-    async def download(self, id, *args, **options):
-        """A content as a stream of views."""
-        from . import content
-
-        return await content.download(self, id, *args, **options)
+    async def download(self, id, *span, **options):
+        """A content, or a part of it, as a Download: an async iterable of views."""
+        return await self._content("download", id, *span, **options)
 
     async def upload(self, id, source, **options):
         """Give the product a content of this board."""
+        return await self._content("upload", id, source, **options)
+
+    async def _content(self, name, *args, **options):
         from . import content
 
-        return await content.upload(self, id, source, **options)
+        try:
+            return await getattr(content, name)(self, *args, **options)
+        finally:
+            memory.forget("instar.servers.murano.content")
 
     # The rest
 
@@ -141,8 +141,7 @@ class Murano:
     async def activate(self):
         """Provision now, by settings.murano_auth. Raises Unauthorised with what an operator has
         to do, Rejected for settings that cannot work."""
-        async with self._lock:
-            await self._provision("activate")
+        await self._provision("activate")
 
     async def reprovision(self, password=None, certificate=None, key=None):
         """New credentials in place of those in use, which are worth nothing after.
@@ -151,8 +150,7 @@ class Murano:
         one; a certificate product takes `certificate`, as PEM text, and its `key` in DER. Those
         two have to belong together and to name this identity: that is not checked here.
         """
-        async with self._lock:
-            await self._provision("reprovision", password, certificate, key)
+        await self._provision("reprovision", password, certificate, key)
 
     async def call(self, method, path, headers=None, data=None, **options):
         """An authenticated request. The answer is not checked, but is never a 401: that activates
@@ -161,7 +159,8 @@ class Murano:
         auth = self._auth
         for again in (False, True):
             if auth is None or again:
-                auth = await self._renew(auth)
+                await self._provision("renew", auth)
+                auth = self._auth
             response = await self.send(method, path, auth, headers, data, **options)
             if response.status_code != 401:
                 self._refusal = None
@@ -219,18 +218,26 @@ class Murano:
             return "(not shown)"
         return printable(body)
 
-    async def _renew(self, refused):
-        """The headers to authenticate with, others than `refused`."""
-        async with self._lock:
-            if self._auth is refused:  # else another task was quicker
-                self._raise_refusal()
-                try:
-                    await self._provision("renew", refused)
-                except Rejected as error:  # the settings' fault, not that of what is to be sent
-                    raise self._refused(str(error))
-            return self._auth
-
     async def _provision(self, step, *given):
+        # A task of its own: who is cancelled while he waits must not take the token with him. To
+        # wait for the task would hand the cancellation on to it, the event does not.
+        done = asyncio.Event()
+        task = asyncio.create_task(self._locked(step, given, done))
+        await done.wait()
+        await task
+
+    async def _locked(self, step, given, done):
+        try:
+            async with self._lock:
+                # Another task may have been quicker.
+                if step != "renew" or self._auth is given[0]:
+                    await self._do(step, given)
+        finally:
+            done.set()
+
+    async def _do(self, step, given):
+        if step == "renew":
+            self._raise_refusal()
         from . import activation
 
         try:
@@ -240,6 +247,11 @@ class Murano:
             if step != "reprovision":  # which says nothing of the credentials in use
                 self._refused(str(error), error)
             raise
+        except Rejected as error:
+            if step != "renew":
+                raise
+            # The settings' fault, not that of what was to be sent.
+            raise self._refused(str(error))
         finally:
             for name in ("activation", "credentials", "pairs"):
                 memory.forget("instar.servers.murano." + name)
