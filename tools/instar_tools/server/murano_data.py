@@ -38,14 +38,15 @@ class Data:
     async def write(self, request: web.Request) -> web.Response:
         identity = self.service.access.identify(request)
         pairs = [(name(key), value) for key, value in split(await _form(request))]
+        reads = _aliases(request) if query(request) else []
         for _, value in pairs:
             _check_size(value)
         values = {alias: value for alias, value in pairs if self._is_defined(alias)}
         self.resources.write(identity, values)
         self._note(identity, [alias for alias, _ in pairs])
-        if not query(request):
+        if not reads:
             return web.Response(status=204)
-        return self._ended(self._read(identity, _aliases(request)))
+        return self._ended(self._read(identity, reads))
 
     async def read(self, request: web.Request) -> web.StreamResponse:
         identity = self.service.access.identify(request)
