@@ -1,5 +1,6 @@
 # What the board does in test_http_tls.py: one JSON object from stdin, one to stdout.
 # {"urls": [...], "client": {...}, "request": {...}} -> {"results": [...], "ticks": 9}
+# "present": a certificate and a key that the client shows after the first request.
 import asyncio
 import binascii
 import hashlib
@@ -54,6 +55,9 @@ async def main(task):
             kinds = [type(error).__name__] + [k.__name__ for k in type(error).__bases__]
             result = {"error": kinds, "message": str(error)}
         results.append(result)
+        if "present" in task and len(results) == 1:
+            pair = from_files(task["present"])
+            client.present(pair["cert"], pair["key"])
     await client.close()
     ticking.cancel()
     print(json.dumps({"results": results, "ticks": len(ticks)}))

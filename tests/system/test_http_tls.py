@@ -157,10 +157,13 @@ def peer():
         one.listener.close()
 
 
-def board(*urls: str, request: dict | None = None, **client) -> dict:
-    """What the board made of a GET of each URL with one Client."""
+def board(*urls: str, request: dict | None = None, present: dict | None = None, **client) -> dict:
+    """What the board made of a GET of each URL with one Client, which after the first one
+    presents another certificate if there is one."""
     client = {key: _paths(value) for key, value in client.items()}
     task = {"urls": urls, "client": {"timeout": 5, **client}, "request": request or {}}
+    if present:
+        task["present"] = {key: _paths(value) for key, value in present.items()}
     done = subprocess.run(
         [micropython(), Path(__file__).with_name("http_client.py")],
         input=json.dumps(task),  # MicroPython dies of an argument beyond 255 bytes
@@ -264,6 +267,27 @@ def test_a_client_certificate_is_shown_when_asked_for(authority, stranger, peer)
     other = stranger.issue("device-1")
     pair = {"cert": other.with_suffix(".crt"), "key": other.with_suffix(".key")}
     refused("Transient", "client certificate", server.url(), ca=[authority.der], **pair)
+
+
+def test_another_client_certificate_is_shown_from_the_next_connection_on(authority, peer):
+    def name(connection, server):
+        while server.read(connection):
+            subject = dict(pair for (pair,) in connection.getpeercert()["subject"])
+            server.seen.append(subject["commonName"])
+            connection.sendall(OK)
+
+    server = peer(authority.issue("localhost"), name, verify_mode=ssl.CERT_REQUIRED)
+    server.seen = []
+    server.context.load_verify_locations(authority.pem)
+    first, second = (
+        {"cert": one.with_suffix(".crt"), "key": one.with_suffix(".key")}
+        for one in (authority.issue("device-1"), authority.issue("device-2"))
+    )
+    options = {"ca": [authority.der], "present": second, **first}
+    results = board(*[server.url()] * 3, **options)["results"]
+    assert [result["status"] for result in results] == [200] * 3
+    assert server.seen == ["device-1", "device-2", "device-2"]
+    assert server.accepted == 2
 
 
 # What goes wrong on the way
