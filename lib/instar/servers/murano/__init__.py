@@ -8,7 +8,7 @@
 # The first call provisions the board; a 401 later does so again, while what is stored stays until
 # there is something better (activation.py). Every method raises Transient (also for answers that
 # no Murano gives: they may be a captive portal's), Unauthorised, or Rejected for what stays wrong.
-# form.py has the encoding; the other modules of this folder are in the heap only while used.
+# form.py has the encoding; the other modules of this folder come into the heap when needed.
 # SPDX-License-Identifier: MIT
 
 import asyncio
@@ -32,7 +32,7 @@ _MAX_TIME = const(12)  # digits
 class Murano:
     """The product at `settings.murano_url`. identity: what this board is called there (str).
     client: see servers/__init__.py. online: an async callable before every request. random:
-    n -> n random bytes, for a password. feed: called around what takes long."""
+    n -> n random bytes, for a password. feed: called before what blocks for some time."""
 
     def __init__(self, settings, identity, client, online=None, random=os.urandom, feed=None):
         if not isinstance(identity, str) or not identity:
@@ -238,6 +238,7 @@ class Murano:
     async def _do(self, step, given):
         if step == "renew":
             self._raise_refusal()
+        self.feed()  # modules are imported, the flash is written
         from . import activation
 
         try:
