@@ -10,7 +10,7 @@
 #   "asked"     sent, and its answer is not known: the token it brought may be lost
 #   "refused"   the answer to the first one was no; the next ones are not marked anew, as each
 #               mark is an operation of the flash
-#   "damaged"   (never written) the flash does not hold what was written
+#   "damaged"   (found when it is read) the flash does not hold what was written
 # A new client certificate waits in the record `client-new`, and is moved to `client`.
 # SPDX-License-Identifier: MIT
 
