@@ -52,7 +52,7 @@ ALLOWED = {
     "proof": {"courier"},
     "journal": {"store"},
     "provides": {"store"},
-    "servers": {"http", "crypto", "store", "outbox", "senml"},
+    "servers": {"http", "crypto", "store", "outbox", "senml", "certificates"},
     "artifact": {"crypto"},
     "settings": {"store", "options", "loading", "configuration"},
     "loading": {"settings", "configuration"},

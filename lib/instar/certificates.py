@@ -68,7 +68,7 @@ def pair(cert, key):
     key = _ders("client_key", key, _PRIVATE_KEYS)[0]
     _try("client_cert", _context().load_verify_locations, cert)
     _try("client_key", _context().load_cert_chain, cert, key)
-    _belong(cert, key)
+    belong(cert, key)
     return cert, key
 
 
@@ -138,7 +138,9 @@ def _try(what, load, *ders):
         raise _refused(what, "DER that TLS takes", str(error))
 
 
-def _belong(cert, key):
+def belong(cert, key):
+    """Raise Rejected if `key` is not the key of `cert`, both DER that TLS takes; other keys than
+    RSA and P-256 pass."""
     from .crypto import keys, pem
     from .crypto.der import SEQUENCE, Reader
 

@@ -95,21 +95,26 @@ def make_publisher(agent):
 
 def make_recorder(agent):
     """Import what recording needs. Raises Rejected where Murano is not configured."""
-    need_murano(agent, "record")
-    from .recorder import Recorder
+    settings = agent.settings
+    if settings.configured or not settings.bootstrap_url:  # else a product may come yet
+        _need_murano(agent, "record")
+    try:
+        from .recorder import Recorder
+    except ImportError:
+        raise Rejected("record: expected instar with its Murano part, got one without")
 
     agent.recorder = Recorder(agent)
 
 
 def make_watcher(agent):
     """Import what watching needs. Raises Rejected where Murano is not configured."""
-    need_murano(agent, "watch")
+    _need_murano(agent, "watch")
     from .watcher import Watcher
 
     agent._watcher = Watcher(agent)
 
 
-def need_murano(agent, what):
+def _need_murano(agent, what):
     if not agent.murano:
         raise Rejected(f"{what}: expected a setting murano_url, got none")
 

@@ -72,7 +72,9 @@ class Sender:
             self._host.client()  # certificates that are none are no fault of a message's
             await self._outbox.drain(self._hand_over)
         except (InstarError, OSError, MemoryError) as error:
-            self._note("error", f"{self._word}: {str(error) or repr(error)}")
+            text = str(error) or repr(error)
+            begin = f"{self._word}: "
+            self._note("error", text if text.startswith(begin) else begin + text)
             if self._taken:
                 self._backoff.reset()
             self._next = self._uptime.seconds() + self._backoff.delay(error)

@@ -34,6 +34,9 @@ EXTERNAL_KEY = "the-key-on-the-label"
 CRYPTO_KEY = "12345678910111213141516171819202"  # what the service has if nobody said another
 # What an ESP32 needs for all of Mender: gzip, P-256, every payload type. The tests hold it.
 MENDER_HEAP = "76wk"
+# With bootstrap and messages to Magistrala, and with the data and the updates of a Murano product.
+MAGISTRALA_HEAP = "80wk"
+MURANO_HEAP = "84wk"
 STORE_HEADER = 12  # magic, length, CRC before a record of the board's store
 SECONDS = 60  # a limit for a board that never comes to an end, not a measure
 
@@ -159,7 +162,8 @@ class Lab:
 
     def product(self, settings: dict | None = None, **product) -> dict:
         """A Murano product `lab`, and the settings of a board that is one of its devices."""
-        resources = ["config_otau", "otau_in", "inventory", *product.pop("resources", ())]
+        resources = ["config_otau", "otau_in", "inventory", "beats", "pace", "pace_now"]
+        resources += product.pop("resources", ())
         url = self.server.add_product("lab", resources=resources, **product)
         return {"mender_url": "", "murano_url": url, "murano_wait": 20, **(settings or {})}
 
@@ -176,10 +180,10 @@ class Lab:
         """Everything this board wrote to a resource of the product, in order."""
         return [value for _, value in self.server.history("lab", self.mac, resource)]
 
-    def otau(self) -> list[str]:
-        """The statuses that Murano got, each with its version."""
+    def otau(self, version: str) -> list[str]:
+        """The statuses of a version that Murano got."""
         found = [json.loads(text) for text in self.told()]
-        return [f"{entry['version']} {entry['status']}" for entry in found]
+        return [entry["status"] for entry in found if entry["version"] == version]
 
     @property
     def mac(self) -> str:

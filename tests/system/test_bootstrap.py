@@ -11,14 +11,14 @@ import socket
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from lab import GOOD, Lab
+from lab import GOOD, MAGISTRALA_HEAP, Lab
 
 from instar_tools.server.testing import DevServer
 
 
 @pytest.fixture
 def lab(tmp_path, server):
-    return Lab(tmp_path, server, heap=None)  # as the board has it
+    return Lab(tmp_path, server, heap=MAGISTRALA_HEAP)
 
 
 # Asks for a new configuration once after each power-on, when it has one.
@@ -67,7 +67,8 @@ def records(server, channel="readings"):
 
 @pytest.mark.parametrize("board", ["ESP32_GENERIC", "RPI_PICO_W"])
 def test_a_blank_board_configures_itself_and_updates(tmp_path, server, board):
-    lab = Lab(tmp_path, server, board, heap=None, parts=("magistrala",))
+    heap = MAGISTRALA_HEAP if board == "ESP32_GENERIC" else None
+    lab = Lab(tmp_path, server, board, heap=heap, parts=("magistrala",))
     lab.flash_blank(app=PUBLISHES)
     client = lab.register()
     lab.meet()
@@ -258,7 +259,7 @@ def test_what_was_published_survives_an_outage_and_a_restart(lab):
 
 @pytest.mark.parametrize("cut", range(1, 29, 4))
 def test_a_power_cut_while_the_configuration_is_stored(tmp_path, server, cut):
-    lab = Lab(tmp_path, server, heap=None)
+    lab = Lab(tmp_path, server, heap=MAGISTRALA_HEAP)
     lab.flash_blank()
     lab.register()
     lab.board.power_cut_at = (cut, "torn")

@@ -9,7 +9,7 @@ import datetime as dt
 import json
 
 import pytest
-from lab import GOOD, Lab, image, sha256
+from lab import GOOD, MURANO_HEAP, Lab, image, sha256
 
 from instar_tools.server.testing import DevServer
 
@@ -33,14 +33,10 @@ RESOURCES = ("starts", "say", "heard")
 CRASH = "raise RuntimeError('the sensor library does not start')\n"
 
 
-def statuses(version, *names):
-    return [f"{version} {name}" for name in names]
-
-
-def installed(version):
+def installed():
     """What a board tells of an update that succeeds."""
     names = "INIT DOWNLOAD DOWNLOAD_SUCCESS INSTALL INSTALL_STEP INSTALL_STEP INSTALL_SUCCESS"
-    return statuses(version, *names.split(), "INSTALLED_VERSION")
+    return [*names.split(), "INSTALLED_VERSION"]
 
 
 def flashed(lab, settings=None, product=None, **flash):
@@ -55,7 +51,7 @@ def requests(server, part):
 
 @pytest.fixture
 def lab(tmp_path, server):
-    return Lab(tmp_path, server, heap=None)  # as the board has it
+    return Lab(tmp_path, server, heap=MURANO_HEAP)
 
 
 @pytest.mark.parametrize("auth", ["cik", "token", "password"])
@@ -63,7 +59,7 @@ def test_a_board_activates_itself_and_says_what_it_runs(lab, auth):
     kind = "password" if auth == "password" else "token"
     flashed(lab, {"murano_auth": auth}, {"auth": kind})
     lab.meet()
-    assert lab.otau() == ["release-1 INSTALLED_VERSION"]
+    assert lab.otau("release-1") == ["INSTALLED_VERSION"]
     assert json.loads(lab.told("inventory")[-1])["artifact_name"] == "release-1"
     lab.meet()  # another start: the same credentials
     assert len(requests(lab.server, "/provision/activate")) == 1
@@ -92,7 +88,7 @@ def test_a_board_with_a_certificate_needs_no_activation(lab, server):
     settings |= {"client_cert": "/cert.der", "client_key": "/key.der"}
     lab.flash(settings=settings, files=files)
     lab.meet()
-    assert lab.otau() == ["release-1 INSTALLED_VERSION"]
+    assert lab.otau("release-1") == ["INSTALLED_VERSION"]
 
 
 def test_data_goes_both_ways(lab, server):
@@ -115,11 +111,11 @@ def test_an_artifact_is_offered_installed_and_reported(lab, server):
     lab.meet()
     lab.offer("release-2", lab.artifact("release-2").read_bytes())
     lab.run("success")
-    assert lab.otau() == ["release-1 INSTALLED_VERSION", *installed("release-2")]
+    assert lab.otau("release-2") == installed()
     assert lab.slot() == "ota_1"
     assert lab.digest("ota_1", len(image("release-2"))) == sha256(image("release-2"))
     lab.meet()  # the offer still stands, and is not taken again
-    assert lab.otau()[-1] == "release-2 INSTALLED_VERSION" and lab.slot() == "ota_1"
+    assert lab.otau("release-2") == [*installed(), "INSTALLED_VERSION"] and lab.slot() == "ota_1"
     assert len(requests(server, "/provision/download")) == 3  # info, the content, info
 
 
@@ -142,7 +138,7 @@ def test_a_raw_image_is_installed_by_its_hash(lab):
     data = image("release-2")
     lab.offer("release-2", data, format="firmware", size=len(data), sha256=sha256(data))
     lab.run("success")
-    assert lab.otau()[1:] == installed("release-2")
+    assert lab.otau("release-2") == installed()
     assert lab.slot() == "ota_1" and lab.digest("ota_1", len(data)) == sha256(data)
 
 
@@ -152,8 +148,7 @@ def test_a_raw_image_with_another_hash_is_refused(lab):
     data = image("release-2")
     lab.offer("release-2", data, format="firmware", size=len(data), sha256=sha256(b"other"))
     lab.run("failure")
-    names = ("INIT", "DOWNLOAD", "DOWNLOAD_ERROR", "DOWNLOAD_ERROR")
-    assert lab.otau()[1:] == statuses("release-2", *names)
+    assert lab.otau("release-2") == ["INIT", "DOWNLOAD", "DOWNLOAD_ERROR", "DOWNLOAD_ERROR"]
     assert "SHA-256" in json.loads(lab.told()[-1])["message"]
     assert lab.slot() == "ota_0"
 
@@ -164,13 +159,13 @@ def test_what_crashes_goes_back_and_is_not_tried_again_until_it_is_offered_anew(
     bad = lab.artifact("release-2", image("release-2", head=CRASH)).read_bytes()
     lab.offer("release-2", bad)
     lab.run("failure")
-    assert lab.otau()[-1] == "release-2 INSTALL_ERROR" and lab.slot() == "ota_0"
-    seen = len(lab.otau())
+    failed = lab.otau("release-2")
+    assert failed[-1] == "INSTALL_ERROR" and lab.slot() == "ota_0"
     lab.meet()
-    assert lab.otau()[seen:] == ["release-1 INSTALLED_VERSION"]
+    assert lab.otau("release-2") == failed
     lab.offer("release-2", lab.artifact("release-2").read_bytes())  # mended, the same name
     lab.run("success")
-    assert lab.otau()[-8:] == installed("release-2") and lab.slot() == "ota_1"
+    assert lab.otau("release-2") == failed + installed() and lab.slot() == "ota_1"
 
 
 def test_an_offer_that_is_withdrawn_is_given_up(lab, server):
@@ -185,7 +180,7 @@ def test_an_offer_that_is_withdrawn_is_given_up(lab, server):
         return bool(gone) and event["event"] == "idle"
 
     lab.run(until)
-    assert lab.otau()[-1] == "release-2 INSTALL_ABORTED" and lab.slot() == "ota_0"
+    assert lab.otau("release-2")[-1] == "INSTALL_ABORTED" and lab.slot() == "ota_0"
 
 
 def test_a_cut_download_goes_on_where_it_was(lab, server):
@@ -221,7 +216,7 @@ def test_murano_gives_updates_where_the_settings_say_so(lab, server):
     settings = lab.product() | {"mender_url": server.url, "update_server": "murano"}
     lab.flash(settings=settings)
     lab.meet()
-    assert lab.otau() == ["release-1 INSTALLED_VERSION"]
+    assert lab.otau("release-1") == ["INSTALLED_VERSION"]
     assert server.devices() == []
 
 
@@ -231,14 +226,14 @@ def test_a_blank_board_learns_of_its_product_by_bootstrap(lab, server):
     lab.register({"mender_url": None, "magistrala_url": None, "murano_url": url})
     lab.meet()
     assert [e["state"] for e in lab.events if e["event"] == "configuration"] == ["proven"]
-    assert lab.otau() == ["unknown INSTALLED_VERSION"]
+    assert lab.otau("unknown") == ["INSTALLED_VERSION"]
 
 
 def test_the_clock_is_set_by_murano_where_there_is_no_time_server(tmp_path):
     long_ago = dt.datetime(2026, 10, 1, tzinfo=dt.timezone.utc)
     validity = long_ago, dt.datetime.now(dt.timezone.utc) + dt.timedelta(days=30)
     with DevServer(tmp_path / "server", validity=validity) as server:
-        lab = Lab(tmp_path, server, heap=None)
+        lab = Lab(tmp_path, server, heap=MURANO_HEAP)
         flashed(lab, {"ntp_host": ""}, {"resources": RESOURCES}, app=DEVICE)
         lab.run("recorded")
         ((stamp, _),) = server.history("lab", lab.mac, "starts")
@@ -255,7 +250,7 @@ def test_whoever_is_not_whitelisted_waits_until_it_is(lab, server):
         return event["event"] == "idle"
 
     lab.run(until)
-    assert lab.otau() == ["release-1 INSTALLED_VERSION"]
+    assert lab.otau("release-1") == ["INSTALLED_VERSION"]
 
 
 def test_a_token_that_was_lost_on_its_way_needs_an_operator(lab, server):
@@ -272,7 +267,7 @@ def test_a_token_that_was_lost_on_its_way_needs_an_operator(lab, server):
 
     lab.run(until)
     assert "reset" in said[0] and lab.mac in said[0]
-    assert lab.otau() == ["release-1 INSTALLED_VERSION"]
+    assert lab.otau("release-1") == ["INSTALLED_VERSION"]
 
 
 def test_an_outage_delays_records_and_loses_none(lab, server):
@@ -297,4 +292,4 @@ def test_a_pico_is_a_device_of_murano_too(tmp_path, server, how):
     lab.offer("model-2", path.read_bytes())
     lab.run("success")
     assert lab.read("/data/model.bin") == b"weights" * 5000
-    assert lab.otau()[-1] == "model-2 INSTALLED_VERSION"
+    assert lab.otau("model-2")[-1] == "INSTALLED_VERSION"

@@ -14,7 +14,7 @@ import subprocess
 import pytest
 from click.testing import CliRunner
 from cryptography.hazmat.primitives.serialization import Encoding
-from lab import Lab
+from lab import MAGISTRALA_HEAP, Lab
 from own_certificates import self_signed
 
 from instar_tools.board_kinds import KINDS
@@ -148,7 +148,7 @@ def test_force_removes_what_an_earlier_use_has_left(bench):
 
 
 def test_a_configured_board_that_is_provisioned_again_asks_as_who_it_is_now(tmp_path, server):
-    lab = Lab(tmp_path, server, heap=None)
+    lab = Lab(tmp_path, server, heap=MAGISTRALA_HEAP)
     lab.flash_blank()
     lab.register()
     lab.meet()

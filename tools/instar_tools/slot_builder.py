@@ -47,7 +47,14 @@ PARTS = {
         "senml.",
         "servers/magistrala/",
     ),
-    "murano": (*_QUEUE, "artifact/raw.", "recorder.", "servers/murano/", "watcher."),
+    "murano": (
+        *_QUEUE,
+        "artifact/raw.",
+        "certificates.",
+        "recorder.",
+        "servers/murano/",
+        "watcher.",
+    ),
 }
 # Of no use where there are no firmware slots.
 _FIRMWARE_ONLY = ("installers/firmware.", "installers/otadata.")

@@ -91,6 +91,8 @@ class Murano:
                 return conflicts(pairs, response.content)
             finally:
                 memory.forget("instar.servers.murano.conflicts")
+        if response.status_code in (404, 405):  # the URL's fault, not that of the values
+            raise Transient("expected 204, got %d: is murano_url right?" % response.status_code)
         self.check(response, "record", 204)
         return []
 
@@ -181,7 +183,7 @@ class Murano:
             url = self.url + path
             response = await self.client.request(method, url, headers=merged, data=data, **options)
         except Ended as error:
-            if self._answered:
+            if self._answered or "while connecting" in str(error):
                 raise
             text = "%s (Murano does so where the domain is not a product's: is murano_url right?)"
             raise Transient(text % error)

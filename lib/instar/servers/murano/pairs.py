@@ -6,7 +6,7 @@
 # The new pair is stored as `client-new` before it is sent, and moved to `client` once the server
 # has taken it, where Settings.client_certificate() looks first. A cut between leaves both, and the
 # next 401 finds out.
-# Limits: whether the pair belongs together, and names this identity, is not checked.
+# Limits: whether the certificate names this identity is not checked.
 # SPDX-License-Identifier: MIT
 
 from ... import memory
@@ -70,9 +70,20 @@ def _checked(certificate, key):
         if label != "CERTIFICATE":
             raise Rejected("reprovision: expected a PEM of CERTIFICATE, got %s" % label)
         tls.SSLContext(tls.PROTOCOL_TLS_CLIENT).load_cert_chain(cert, key or b"")
+        _check_key(cert, key)
         return cert
     except (OSError, ValueError) as error:
         # The text is mbedTLS's own: it names what is wrong, never the key.
         raise Rejected("reprovision: expected a certificate and a key for TLS, got %s" % error)
     finally:
+        memory.forget("instar.certificates")
         memory.forget("instar.crypto")
+
+
+def _check_key(cert, key):
+    from ...certificates import belong
+
+    try:
+        belong(cert, key)
+    except Rejected:
+        raise Rejected("reprovision: expected the key of the certificate, got another one")
