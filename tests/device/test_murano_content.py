@@ -287,8 +287,9 @@ async def test_cut_at_every_chunk_boundary_and_continued():
                 pass
             assert stream.offset == len(got) and got == BLOB[: len(got)]
             asked = min(len(got), 5119)
-            server.script[1][1] = chunked(BLOB[asked:], asked)
-            server.script[1].append(INFO)
+            server.script[1][:] = [INFO, chunked(BLOB[asked:], asked), INFO]
+            if not got:
+                server.script[1].pop(0)  # what is known will do
             rest = await murano.download("fw.bin", stream.offset, stream.info)
             got += await take(rest)
             await murano.client.close()
@@ -309,6 +310,20 @@ async def test_a_content_replaced_in_mid_download():
     await refused(Rejected, "info of fw.bin", chunked(BLOB, None), (INFO, gone))
     busy = answer(b"", "503 Busy")
     await refused(Transient, "info of fw.bin", chunked(BLOB, None), (INFO, busy))
+
+
+async def test_what_is_known_is_asked_again_only_where_it_is_needed():
+    known = content.Info("a/b", 5120, "1513931066", "")
+    for other, kind in (("a/b,5120,1513931066,", None), ("a/b,5120,9,", Rejected)):
+        async with Server([chunked(BLOB, None), answer(other)]) as server:
+            murano = Bare(server)
+            stream = await murano.download("fw", 0, known)
+            if kind:
+                await raises(kind, "content was replaced", take(stream))
+            else:
+                assert await take(stream) == BLOB
+            await murano.client.close()
+        assert len(server.requests) == 2
 
 
 async def test_another_description_is_the_same_content():

@@ -97,14 +97,16 @@ async def info(murano, id):
 
 async def download(murano, id, first=0, before=None, last=None, suffix=None):
     """The Download of a content from byte `first` on; to byte `last`, if given; or, if given, of
-    the last `suffix` bytes. before: the Info of a first try, which this one continues.
+    the last `suffix` bytes. before: the Info that is known already, as of a first try: of another
+    content nothing is taken, neither now, where something is there already, nor at the end.
 
     Raises Rejected for a content that is not there, that was replaced, or that has not these
     bytes; and for an answer with other bytes than those asked for.
     """
-    found = await info(murano, id)
-    if before:
-        _check_same(before, found)
+    found = before
+    if first or not before:
+        found = await info(murano, id)
+        _check_same(before or found, found)
     span = _span(found.size, first, last, suffix)
     # Nothing is left where only the last look at the content failed: the last byte comes again.
     asked = max(0, min(span[0], found.size - 1)), span[1]
