@@ -8,7 +8,7 @@
 # is one (Murano's /timestamp). Each is a hint only: SNTP is not authenticated, and who asks over
 # TLS has checked the server by the clock that is to be set. So it is believed for the dates of
 # certificates, for log entries and measurements, and never goes back before the floor.
-# Limits: whole seconds.
+# Limits: an RTC takes whole seconds. What is missing is kept beside it, for stamps.
 # SPDX-License-Identifier: MIT
 
 import time
@@ -20,6 +20,7 @@ from .errors import Transient
 
 FLOOR = const(1793491200)  # 2026-11-01: no board that runs this lives before it
 _FRESH_S = const(86400)
+_SECOND_US = const(1000000)
 _PAUSE_MS = const(60000)
 
 
@@ -41,6 +42,7 @@ class Clock:
         self._host = host
         self._port = port
         self._synced = None  # time of the last answer
+        self._ahead_us = 0  # of the RTC: what came with it below a second
         self._failed = None  # ticks of the last question, if there was no answer to it
 
     def now(self):
@@ -55,7 +57,10 @@ class Clock:
         """
         if (self._told and self._synced is None) or self.now() < FLOOR:
             return None
-        return time.time_ns() // 1000 + _epoch() * 1000000
+        return self._rtc_us() + self._ahead_us
+
+    def _rtc_us(self):
+        return time.time_ns() // 1000 + _epoch() * _SECOND_US
 
     def rfc3339(self):
         """Now as `2026-11-21T20:00:00Z`, the form that deployment logs want."""
@@ -78,7 +83,10 @@ class Clock:
             return
         self._failed = time.ticks_ms()
         beat()
-        self._board.set_clock(await self._ask(beat, other))
+        now_us = await self._ask(beat, other)
+        self._board.set_clock(now_us // _SECOND_US)
+        ahead = now_us - self._rtc_us()
+        self._ahead_us = ahead if -_SECOND_US < ahead < _SECOND_US else 0
         self._synced = self.now()
         self._failed = None
 
@@ -96,4 +104,4 @@ class Clock:
         now = await other()
         if now < FLOOR:
             raise Transient(f"time: expected it to be after {FLOOR}, got {now}")
-        return now
+        return now * _SECOND_US + _SECOND_US // 2  # somewhere in that second

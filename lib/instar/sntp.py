@@ -22,7 +22,8 @@ _TRIES = const(3)
 
 
 async def ask(host, port, floor, beat):
-    """Seconds since 1970. Raises Transient if there is no answer, or none that is past `floor`."""
+    """Microseconds since 1970. Raises Transient if there is no answer, or none that is past
+    `floor`, in seconds."""
     try:
         address = socket.getaddrinfo(host, port, 0, socket.SOCK_DGRAM)[0][-1]
     except OSError as error:
@@ -30,11 +31,11 @@ async def ask(host, port, floor, beat):
     for _ in range(_TRIES):
         beat()
         try:
-            seconds = await _exchange(address, floor)
+            now_us = await _exchange(address, floor)
         except OSError as error:
             raise Transient(f"SNTP: {host}:{port}: errno {error.errno}")
-        if seconds:
-            return seconds
+        if now_us:
+            return now_us
     raise Transient(f"SNTP: no usable answer from {host}:{port}")
 
 
@@ -49,8 +50,8 @@ async def _exchange(address, floor):
         for _ in range(_ANSWER_MS // _STEP_MS):
             await asyncio.sleep_ms(_STEP_MS)
             answer = _receive(udp)
-            if answer and (seconds := unix_time(answer, cookie, floor)):
-                return seconds
+            if answer and (now_us := unix_time(answer, cookie, floor)):
+                return now_us
     finally:
         udp.close()
     return None
@@ -66,7 +67,7 @@ def _receive(udp):
 
 
 def unix_time(answer, cookie, floor):
-    """Seconds since 1970 from an SNTP answer of 48 bytes, or None if it must not be believed.
+    """Microseconds since 1970 of an SNTP answer of 48 bytes, or None if it must not be believed.
 
     RFC 4330 §5: mode 4 (server), a clock that is synchronised (leap 0-2, stratum 1-15), our own
     transmit time as originate time, and a transmit time that is not before the floor.
@@ -78,4 +79,6 @@ def unix_time(answer, cookie, floor):
     seconds = int.from_bytes(answer[40:44], "big")
     # The 32-bit count starts again in 2036; before 1968 means after that.
     seconds += (0 if seconds & 0x80000000 else _ERA) - _FROM_1900
-    return seconds if seconds >= floor else None
+    if seconds < floor:
+        return None
+    return seconds * 1000000 + (int.from_bytes(answer[44:48], "big") * 1000000 >> 32)

@@ -13,7 +13,8 @@ COOKIE = b"12345678"
 
 
 def unix_time(answer, cookie):
-    return instar.sntp.unix_time(answer, cookie, FLOOR)
+    found = instar.sntp.unix_time(answer, cookie, FLOOR)
+    return found and found / 1000000
 
 
 class Board:
@@ -25,14 +26,16 @@ class Board:
 
 
 def answer(seconds, mode=4, leap=0, stratum=2, cookie=COOKIE):
-    ntp = (seconds + 2208988800) & 0xFFFFFFFF
-    return struct.pack(">BB22x8s8xII", leap << 6 | 4 << 3 | mode, stratum, cookie, ntp, 0)
+    ntp = (int(seconds) + 2208988800) & 0xFFFFFFFF
+    head = leap << 6 | 4 << 3 | mode, stratum, cookie
+    return struct.pack(">BB22x8s8xII", *head, ntp, int(seconds % 1 * 2**32))
 
 
 def test_which_answers_are_believed():
     now = FLOOR + 1000
     assert unix_time(answer(now), COOKIE) == now
     assert unix_time(answer(FLOOR), COOKIE) == FLOOR
+    assert unix_time(answer(FLOOR + 0.75), COOKIE) == FLOOR + 0.75
     assert unix_time(answer(2085978496 + 5), COOKIE) == 2085978501  # era 1, after 2036-02-07
     assert unix_time(answer(FLOOR - 1), COOKIE) is None
     assert unix_time(answer(now, mode=3), COOKIE) is None
@@ -185,3 +188,15 @@ async def test_a_time_before_the_floor_or_none_at_all_sets_nothing():
     assert times == [] and clock.stamp_us() is None and f"got {FLOOR - 1}" in error
     times, clock, error = await told(Transient("nobody there"))
     assert times == [] and clock.stamp_us() is None and error == "nobody there"
+
+
+async def test_a_stamp_knows_what_the_rtc_cannot_take():
+    said = []
+
+    def respond(question):  # half a second more than this computer's clock says
+        said.append((time.time_ns() // 1000 + 500000) / 1000000)
+        return [answer(said[0], cookie=question[40:48])]
+
+    _, clock = await ask(respond)
+    late = clock.stamp_us() / 1000000 - said[0]
+    assert 0 <= late < 0.3, late

@@ -487,6 +487,25 @@ async def test_what_failed_is_taken_up_again_when_it_is_offered_again():
     assert (await again.next_deployment(RUNS)).id == deployment.id
 
 
+async def test_what_failed_is_taken_up_again_when_its_content_is_another():
+    murano = Murano(offer())
+    found, deployment = await offered(murano)
+    await found.report(deployment.id, "failure")
+    murano.contents["lamp.mender"] = (IMAGE + b"mended", "1462500999")
+    again = await server(murano, found._settings.store).next_deployment(RUNS)
+    assert again.total == len(IMAGE) + 6 and again.id != deployment.id
+
+
+async def test_what_failed_is_taken_up_again_when_it_was_withdrawn_between():
+    murano = Murano(offer())
+    found, deployment = await offered(murano)
+    await found.report(deployment.id, "failure")
+    murano.resources["config_otau"] = None
+    assert await found.next_deployment(RUNS) is None
+    murano.resources["config_otau"] = offer()
+    assert (await found.next_deployment(RUNS)).id == deployment.id
+
+
 async def test_what_was_installed_is_not_installed_again():
     """An Artifact may have another name than its offer."""
     murano = Murano(offer())

@@ -18,4 +18,5 @@ try:
 except OSError as error:
     sys.exit(2 if error.errno == errno.ENOENT else 1)
 with open(path, "rb") as file:
-    print(file.read(8192).hex())
+    while part := file.read(8192):
+        print(part.hex(), end="")

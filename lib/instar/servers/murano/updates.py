@@ -6,7 +6,8 @@
 #   server.renewed()                                       # somebody wrote the offer again
 #
 # An offer is carried out once: the store keeps which one was dealt with, and how it ended. One
-# that failed is taken up again when another text is offered, or when renewed() says so.
+# that failed is taken up again when another text or another content is offered, or when renewed()
+# says so.
 # A deployment's id has all that a later start needs of it: `<16 hex digits of the offer><8 of its
 # content>:<version>`.
 # Limits: one offer at a time. What is written to an alias that the product does not define is
@@ -86,19 +87,18 @@ class MuranoUpdates:
         is what runs, or it cannot be carried out (Murano is told why, once)."""
         text = await self._offer()
         if not text:
-            return None
+            return self._forgive()  # whoever withdraws an offer may make it again
         key = digest(text)
         dealt = self._dealt()
-        if dealt[1:].startswith(key):
-            if dealt[0] == _DONE:
-                await self._tell_installed(_version(dealt))
-            return None
+        if dealt.startswith(_DONE + key):
+            return await self._tell_installed(_version(dealt))
         running = provides.get("artifact_name")
         try:
             deployment = await self._taken_up(text, key, running)
         finally:
             memory.forget("instar.servers.murano.offer")
-        if not deployment:
+        # What failed is asked for again only if its content is another one by now.
+        if not deployment or dealt == _FAILED + deployment.id:
             memory.forget("instar.servers.murano.content")
             return None
         if deployment.artifact_name == running:
@@ -117,6 +117,8 @@ class MuranoUpdates:
             return deployment
         except Rejected as error:
             id, why = f"{key}:{offer.version(text)}", str(error)
+        if self._dealt() == _FAILED + id:
+            return None
         await self._tell(id, "TEST_ERROR", why)
         self._deal(_FAILED, id)
 
@@ -124,6 +126,9 @@ class MuranoUpdates:
         """The offer was written again, by somebody who wants it carried out: it is taken up though
         it failed. Not to be called for an offer that was only read again, as at a start."""
         self._installed = None
+        self._forgive()
+
+    def _forgive(self):
         if self._dealt().startswith(_FAILED):
             self._settings.store.delete(_RECORD)
 
