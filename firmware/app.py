@@ -23,6 +23,7 @@ async def run(agent):
             global _pace
             _pace = max(10, int(value))
             await agent.murano.write({"pace_now": _pace})
+            agent.emit("pace", ms=_pace)
 
         agent.watch("pace", set_pace)
     while True:

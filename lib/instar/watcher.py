@@ -1,5 +1,4 @@
-# Watches resources of Murano and calls back when a value was written: one task, one long poll at
-# a time.
+# Watches resources of Murano and calls back when a value was written.
 #
 #   watcher = Watcher(host)
 #   watcher.add("thermostat", set_temperature)     # set_temperature("21.5"), plain or async
@@ -7,9 +6,10 @@
 #
 # host offers: settings, murano, resting (an asyncio.Event: set while the agent itself has nothing
 # to do), emit(event, **info).
-# Several resources take turns of ten seconds, as Murano takes one for a long poll; one alone is
-# waited for as long as the setting murano_wait says. A long poll gives way to every other request
-# that finds no connection free: `max_connections` 2 spares a handshake each time.
+# Murano takes one resource for a long poll, which keeps a connection busy for as long as the
+# setting murano_wait says; it gives way to every other request that finds no connection free. So
+# there are one less of them than `max_connections`, but always one; more resources than that take
+# turns of ten seconds. The default of one connection costs a handshake whenever something is sent.
 # Limits: of several values written while no poll was under way, the last one alone is told.
 # SPDX-License-Identifier: MIT
 
@@ -37,6 +37,7 @@ class _Watched:
         self.initial = initial
         self.backoff = backoff
         self.next = 0  # seconds of uptime: not asked for before
+        self.busy = False
 
 
 class Watcher:
@@ -59,18 +60,38 @@ class Watcher:
 
     async def run(self):
         """Never returns. What goes wrong is told, and tried again later."""
+        await asyncio.gather(*[self._work() for _ in range(self._polls)])
+
+    @property
+    def _polls(self):
+        return max(1, self._host.settings.max_connections - 1)
+
+    async def _work(self):
         while True:
             await self._host.resting.wait()
-            now = self._uptime.seconds()
-            due = [watched for watched in self._watched if watched.next <= now]
-            for watched in due:
-                await self._turn(watched)
-            if not due:
+            watched = self._due()
+            if not watched:
                 await asyncio.sleep_ms(_IDLE_MS)
+                continue
+            watched.busy = True
+            try:
+                await self._turn(watched)
+            finally:
+                watched.busy = False
+
+    def _due(self):
+        # Who waits longest comes first.
+        now = self._uptime.seconds()
+        for watched in self._watched:
+            if not watched.busy and watched.next <= now:
+                self._watched.remove(watched)
+                self._watched.append(watched)
+                return watched
 
     async def _turn(self, watched):
-        most = self._host.settings.murano_wait
-        seconds = most if len(self._watched) == 1 else min(most, _TURN_S)
+        seconds = self._host.settings.murano_wait
+        if len(self._watched) > self._polls:
+            seconds = min(seconds, _TURN_S)
         try:
             found = await watched.watch.next(seconds)
         except GaveWay:

@@ -36,6 +36,7 @@ class Scripted:
 class Settings:
     retry_interval = retry_interval_max = 1
     murano_wait = 240
+    max_connections = 1
 
 
 class Host:
@@ -84,6 +85,15 @@ async def test_several_take_turns_of_ten_seconds():
     heard, _, asked = await watched(["a", "b"], scripts)
     assert sorted(heard) == [("a", "1"), ("b", "2"), ("b", "3")]
     assert asked[:4] == [("a", 10), ("b", 10), ("a", 10), ("b", 10)]
+
+
+async def test_with_connections_enough_nobody_waits_for_a_turn():
+    host = Host()
+    host.settings.max_connections = 3
+    scripts = {"a": [], "b": [(False, "1"), (False, "2")]}
+    heard, _, asked = await watched(["a", "b"], scripts, 0.01, host)
+    assert heard == [("b", "1"), ("b", "2")]
+    assert asked[:2] == [("a", 240), ("b", 240)]
 
 
 async def test_an_error_of_one_is_told_and_does_not_stop_the_others():

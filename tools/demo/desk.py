@@ -129,6 +129,7 @@ def describe(event: dict) -> str:
         "inventory": "inventory sent",
         "published": "measurements published",
         "recorded": "measurements recorded",
+        "pace": "does what the resource pace says",
     }
     return words.get(name, "")
 
