@@ -61,7 +61,7 @@ def _show(value: Any, *columns: str) -> None:
     else:
         table = Table(*columns)
         for row in value:
-            table.add_row(*(Text(_plain(row.get(column))) for column in columns))
+            table.add_row(*(Text(_plain(row.get(column)), overflow="fold") for column in columns))
         Console().print(table)
 
 
