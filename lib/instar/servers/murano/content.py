@@ -1,5 +1,6 @@
-# Files of a Murano product: list them, look one up, download it; uploading.py is the other
-# way. In the heap only while used; Murano has a method for each function here.
+# Files of a Murano product: list them, look one up, ask for one; stream.py is what then comes,
+# uploading.py the other way. In the heap only while used: Murano has a method for each function
+# here, which unloads this module again.
 #
 #   ids = await contents(murano)
 #   found = await info(murano, "fw.bin")                     # .type .size .updated .description
@@ -18,63 +19,10 @@ from ... import memory
 from ...errors import InstarError, Rejected, Transient
 from ...http import printable
 from .form import quote
+from .stream import Download, Info, check_same
 
 _DOWNLOAD = "/provision/download"
 _MAX_DIGITS = const(10)
-
-
-class Info:
-    """What Murano says of a content. type: its media type; size: bytes, an int; updated: the time
-    of its last change as it came (seconds since 1970); description: may be empty."""
-
-    def __init__(self, type, size, updated, description):
-        self.type = type
-        self.size = size
-        self.updated = updated
-        self.description = description
-
-
-class Download:
-    """Views of a content in order. offset: of the next byte; total: where what was asked for ends;
-    info: the content's Info, for the next try.
-
-    Every view is valid until the next. Raises Transient when the bytes end early or go on too
-    long, Rejected when the content was replaced meanwhile.
-    """
-
-    def __init__(self, murano, id, info, response, span, body):
-        self.info = info
-        self.offset, self.total = span
-        self._murano = murano
-        self._id = id
-        self._response = response
-        self._at, self._end = body  # of the content, in the answer: it may be more than wanted
-
-    async def close(self):
-        """Done with it; before the end this costs the connection."""
-        await self._response.close()
-
-    def __aiter__(self):
-        return self
-
-    async def __anext__(self):
-        if self.offset == self.total < self._end:
-            await self.close()
-        async for view in self._response:
-            start = self._at
-            self._at += len(view)
-            if self._at > self._end:
-                await self.close()
-                raise Transient("download: expected %d bytes, got more" % self._end)
-            view = view[max(0, self.offset - start) : max(0, self.total - start)]
-            if view:
-                self.offset += len(view)
-                return view
-        if self.offset < self.total:
-            text = "download: expected the bytes up to %d, ended after %d"
-            raise Transient(text % (self.total, self._at))
-        _check_same(self.info, await info(self._murano, self._id))
-        raise StopAsyncIteration
 
 
 async def contents(murano):
@@ -106,7 +54,7 @@ async def download(murano, id, first=0, before=None, last=None, suffix=None):
     found = before
     if first or not before:
         found = await info(murano, id)
-        _check_same(before or found, found)
+        check_same(before or found, found)
     span = _span(found.size, first, last, suffix)
     # Nothing is left where only the last look at the content failed: the last byte comes again.
     asked = max(0, min(span[0], found.size - 1)), span[1]
@@ -124,13 +72,6 @@ def _path(id):
     if not id:
         raise Rejected("content: expected an id, got none")
     return _DOWNLOAD + "?id=" + quote(id)
-
-
-def _check_same(before, now):
-    if before.size != now.size or before.updated != now.updated:
-        text = "content was replaced while it was downloaded: expected %d bytes of %s"
-        text += ", got %d of %s"
-        raise Rejected(text % (before.size, before.updated, now.size, now.updated))
 
 
 def _span(size, first, last, suffix):
