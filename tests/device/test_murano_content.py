@@ -9,7 +9,8 @@ from scripted import Server, answer, raises
 from instar.errors import Rejected, Transient, Unauthorised
 from instar.http import Client
 from instar.http.wire import Ended
-from instar.servers.murano import Murano, stream, uploading
+from instar.servers.murano import Murano, uploading
+from instar.servers.murano.stream import Info
 
 BLOB = bytes(range(256)) * 20  # 5120 bytes
 INFO = answer(b"application/gzip,5120,1513931066,", headers="Content-Type: text/csv\r\n")
@@ -303,7 +304,7 @@ async def test_a_content_replaced_in_mid_download():
         await refused(Rejected, words, chunked(BLOB, None), (INFO, answer(other)))
         async with Server([answer(other)]) as server:
             murano = Bare(server)
-            before = stream.Info("a/b", 5120, "1513931066", "")
+            before = Info("a/b", 5120, "1513931066", "")
             await raises(Rejected, words, murano.download("fw", 100, before))
         assert len(server.requests) == 1
     gone = answer(b"", "404 Not Found")
@@ -313,7 +314,7 @@ async def test_a_content_replaced_in_mid_download():
 
 
 async def test_what_is_known_is_asked_again_only_where_it_is_needed():
-    known = stream.Info("a/b", 5120, "1513931066", "")
+    known = Info("a/b", 5120, "1513931066", "")
     for other, kind in (("a/b,5120,1513931066,", None), ("a/b,5120,9,", Rejected)):
         async with Server([chunked(BLOB, None), answer(other)]) as server:
             murano = Bare(server)
