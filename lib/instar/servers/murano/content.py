@@ -51,10 +51,8 @@ async def download(murano, id, first=0, before=None, last=None, suffix=None):
     Raises Rejected for a content that is not there, that was replaced, or that has not these
     bytes; and for an answer with other bytes than those asked for.
     """
-    found = before
-    if first or not before:
-        found = await info(murano, id)
-        check_same(before or found, found)
+    found = await info(murano, id) if first or not before else before
+    check_same(before or found, found)
     span = _span(found.size, first, last, suffix)
     # Nothing is left where only the last look at the content failed: the last byte comes again.
     asked = max(0, min(span[0], found.size - 1)), span[1]
