@@ -48,6 +48,7 @@ class Courier:
                     return
                 finally:
                     await stream.close()
+                    stream = None  # its room is for the next one
             except Transient as error:
                 if backoff.tries + 1 >= self._host.settings.download_tries:
                     raise

@@ -6,12 +6,11 @@
 
 import json as _json
 
-from micropython import const
-
+from .. import memory
 from ..errors import Rejected
 from .message import request_head, split_url
 
-_SMALL = const(4096)  # a request up to this size leaves in one write
+SMALL = 4096  # a request up to this size leaves in one write
 
 
 class Request:
@@ -47,46 +46,18 @@ class Request:
         Raises Rejected, with the body half sent, if that is not as long as it said.
         """
         if not self.streamed:
-            await self._send_first(connection, self.body or b"")
-        elif self._sized:
-            await self._send_pieces(connection)
-        else:
-            await self._send_chunks(connection)
+            return await self.send_first(connection, self.body or b"")
+        from . import streaming
 
-    async def _send_first(self, connection, data):
-        # The head, with as much of the body as one write takes; then the rest.
+        try:
+            send = streaming.send_pieces if self._sized else streaming.send_chunks
+            await send(self, connection)
+        finally:
+            memory.forget("instar.http.streaming")
+
+    async def send_first(self, connection, data):
+        """The head, with as much of the body as one write takes; then the rest of `data`."""
         view = memoryview(data)
-        room = max(0, _SMALL - len(self.head))
+        room = max(0, SMALL - len(self.head))
         await connection.write(self.head + bytes(view[:room]))
         await connection.write(view[room:])
-
-    async def _send_pieces(self, connection):
-        left = size = len(self.body)
-        first = True
-        async for piece in self.body:  # pyright: ignore[reportGeneralTypeIssues]
-            left -= len(piece)
-            if left < 0:
-                break
-            if first:
-                await self._send_first(connection, piece)
-            else:
-                await connection.write(piece)
-            first = False
-        if left:
-            text = "body: expected %d bytes as its length says, got %d"
-            raise Rejected(text % (size, size - left))
-        if first:
-            await connection.write(self.head)
-
-    async def _send_chunks(self, connection):
-        # `held` waits for company: the head leaves with the first chunk, the end with the last.
-        held = self.head
-        async for chunk in self.body:  # pyright: ignore[reportGeneralTypeIssues]
-            if not len(chunk):
-                continue  # a chunk of size 0 would end the body
-            size = b"%x\r\n" % len(chunk)
-            if len(held) + len(size) + len(chunk) > _SMALL:
-                await connection.write(held)
-                held = b""
-            held += size + bytes(chunk) + b"\r\n"
-        await connection.write(held + b"0\r\n\r\n")
