@@ -21,7 +21,7 @@ async def run(agent):
 
         async def set_pace(value):
             global _pace
-            _pace = max(10, int(value))
+            _pace = min(max(10, int(value)), 60000)
             await agent.murano.write({"pace_now": _pace})
             agent.emit("pace", ms=_pace)
 

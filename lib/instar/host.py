@@ -12,7 +12,7 @@ import time
 from micropython import const
 
 from .clock import Clock
-from .errors import Transient
+from .errors import InstarError, Transient
 
 _STALL_MS = const(180000)  # longer than any wait that is allowed to happen
 _WATCH_MS = const(1000)
@@ -49,6 +49,12 @@ class Host:
         self._beat = time.ticks_ms()
         self.board.feed()
 
+    def feed(self):
+        """Feeds the watchdog while the agent itself makes progress. For what the application may
+        use, too: that must not hide a hanging agent."""
+        if time.ticks_diff(time.ticks_ms(), self._beat) < _STALL_MS:
+            self.board.feed()
+
     def leaving(self):
         """A reset follows: what waits in RAM goes to the flash."""
         for sender in (self.publisher, self.recorder):
@@ -60,7 +66,7 @@ class Host:
         if not self._client:
             from .servers import connect
 
-            self._client = connect(self.settings, self.beat, self.settings.allow_plain_http)
+            self._client = connect(self.settings, self.feed, self.settings.allow_plain_http)
         return self._client
 
     async def disconnect(self):
@@ -85,8 +91,8 @@ class Host:
         other = self.murano.timestamp if self.murano and self.settings.murano_time else None
         try:
             await self.clock.sync(self.beat, other)
-        except Transient as error:
-            self.emit("error", message=str(error))  # TLS will tell if the clock is too wrong
+        except (InstarError, OSError) as error:  # TLS will tell if the clock is too wrong
+            self.emit("error", message=str(error))
 
     async def healthy(self):
         """Raises Transient while the application's health check does not pass yet."""
@@ -102,6 +108,5 @@ class Host:
         # The watchdog is fed only while the agent makes progress: a task that blocks the loop, or
         # an agent that waits for ever, ends in a reset.
         while True:
-            if time.ticks_diff(time.ticks_ms(), self._beat) < _STALL_MS:
-                self.board.feed()
+            self.feed()
             await asyncio.sleep_ms(_WATCH_MS)

@@ -73,7 +73,7 @@ def _join_murano(agent, identity):
     except ImportError:
         raise Rejected("murano_url: expected instar with its Murano part, got one without")
 
-    agent.murano = Murano(settings, identity, agent.client(), online=agent.online, feed=agent.beat)
+    agent.murano = Murano(settings, identity, agent.client(), online=agent.online, feed=agent.feed)
     if settings.update_server == "murano" and not agent._server:
         from .servers.murano.updates import RESOURCE, MuranoUpdates
 

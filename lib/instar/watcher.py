@@ -9,13 +9,14 @@
 # Murano takes one resource for a long poll, which keeps a connection busy for as long as the
 # setting murano_wait says; it gives way to every other request that finds no connection free. So
 # there are one less of them than `max_connections`, but always one; more resources than that take
-# turns of ten seconds. The default of one connection costs a handshake whenever something is sent.
-# Limits: of several values written while no poll was under way, the last one alone is told.
+# turns of ten seconds. With the default of one connection, a board that has just sent something
+# looks every three seconds for a minute, over that connection, and only then polls long again.
+# Limits: of several values written while no poll was under way, the last one alone is told. While
+# a callback runs, its resource is not asked for.
 # SPDX-License-Identifier: MIT
 
 import asyncio
 import sys
-import time
 
 from micropython import const
 
@@ -26,8 +27,11 @@ from .servers.murano.polling import Watch
 from .stopwatch import Stopwatch
 
 _TURN_S = const(10)
-_LINGER_MS = const(3000)  # whoever needed the connection is likely to need it again
-_IDLE_MS = const(500)
+_IDLE_MS = const(100)
+_LOOK_S = 0.1  # so short that it is rarely in the way
+_PAUSE_S = const(3)
+_BUSY_S = const(60)
+_LONG_S = const(60)  # for a callback
 
 
 class _Watched:
@@ -38,6 +42,8 @@ class _Watched:
         self.backoff = backoff
         self.next = 0  # seconds of uptime: not asked for before
         self.busy = False
+        self.task = None  # what its callback still has to do
+        self.late = None  # seconds of uptime when that is told
 
 
 class Watcher:
@@ -49,6 +55,7 @@ class Watcher:
         self._host = host
         self._watched = []
         self._uptime = Stopwatch()
+        self._busy_until = 0  # seconds of uptime: others need the connections
 
     def add(self, alias, callback, initial=True):
         """Call callback(value) with each value (str) of the resource `alias`: the one that is
@@ -83,33 +90,61 @@ class Watcher:
         # Who waits longest comes first.
         now = self._uptime.seconds()
         for watched in self._watched:
-            if not watched.busy and watched.next <= now:
+            if not watched.busy and watched.next <= now and self._heard(watched, now):
                 self._watched.remove(watched)
                 self._watched.append(watched)
                 return watched
 
+    def _heard(self, watched, now):
+        # Whether its callback is done with the value before.
+        if not watched.task or watched.task.done():
+            return True
+        if watched.late is not None and now >= watched.late:
+            watched.late = None
+            self._host.emit("error", message=f"watch: a callback runs for {_LONG_S} s")
+        return False
+
     async def _turn(self, watched):
+        now = self._uptime.seconds()
         seconds = self._host.settings.murano_wait
-        if len(self._watched) > self._polls:
+        if now < self._busy_until:
+            seconds = _LOOK_S
+            watched.next = now + _PAUSE_S
+        elif len(self._watched) > self._polls:
             seconds = min(seconds, _TURN_S)
         try:
             found = await watched.watch.next(seconds)
         except GaveWay:
-            return await asyncio.sleep_ms(_LINGER_MS)
-        except (InstarError, OSError, MemoryError) as error:
+            self._busy_until = self._uptime.seconds() + _BUSY_S
+            watched.next = self._uptime.seconds() + _PAUSE_S
+            return
+        except Exception as error:  # also what nobody thought of: a watch is for ever
+            if not isinstance(error, (InstarError, OSError, MemoryError)):
+                sys.print_exception(error)
             self._host.emit("error", message=f"watch: {str(error) or repr(error)}")
             watched.next = self._uptime.seconds() + watched.backoff.delay(error)
             return
         watched.backoff.reset()
         self.first = watched.watch.first
         if found and (watched.initial or not self.first):
-            await self._call(watched.callback, found[0])
+            self._call(watched, found[0])
 
-    async def _call(self, callback, value):
+    def _call(self, watched, value):
         try:
-            done = callback(value)
-            if hasattr(done, "send"):
-                await done
-        except Exception as error:  # of the application's own: not the end of the others
-            sys.print_exception(error)
-            self._host.emit("error", message=f"watch: the callback raised {error!r}")
+            done = watched.callback(value)
+        except Exception as error:
+            return self._failed(error)
+        if hasattr(done, "send"):  # in a task of its own: one that hangs must not stop the others
+            watched.late = self._uptime.seconds() + _LONG_S
+            watched.task = asyncio.create_task(self._finish(done))
+
+    async def _finish(self, done):
+        try:
+            await done
+        except (Exception, asyncio.CancelledError) as error:
+            self._failed(error)
+
+    def _failed(self, error):
+        # Of the application's own: not the end of its watch.
+        sys.print_exception(error)
+        self._host.emit("error", message=f"watch: the callback raised {error!r}")

@@ -380,3 +380,47 @@ async def test_an_open_update_without_a_server_asks_for_a_configuration_first():
     again._bootstrapper._attempt = attempt
     await run(again, lambda a: "retry" in names(a))
     assert asked and store.get_json("update")["id"] == "d1"
+
+
+class Murano:
+    """Says what time it is, or not."""
+
+    def __init__(self, error):
+        self.error = error
+
+    async def timestamp(self):
+        raise self.error
+
+
+async def test_a_server_that_does_not_say_the_time_keeps_nobody_offline():
+    for error in (Rejected("timestamp: 404"), Transient("timestamp: 503"), OSError(5)):
+        agent = make(Server())
+        agent.murano = Murano(error)
+        await agent.online()
+        assert [event["event"] for event in agent.events] == ["error"]
+
+
+async def test_the_network_is_joined_by_one_task_at_a_time():
+    agent = make(Server())
+    joining = []
+
+    async def connect():
+        joining.append(1)
+        assert len(joining) == 1
+        await asyncio.sleep_ms(5)
+        joining.pop()
+
+    agent.board.connect = connect
+    await asyncio.gather(*[agent.online() for _ in range(3)])
+
+
+def test_what_the_application_sends_does_not_hide_a_hanging_agent():
+    agent = make(Server())
+    agent.feed()
+    assert agent.board.fed == 1
+    agent._beat -= 181000
+    agent.feed()
+    assert agent.board.fed == 1
+    agent.beat()
+    agent.feed()
+    assert agent.board.fed == 3

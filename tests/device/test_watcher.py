@@ -111,11 +111,13 @@ async def test_what_failed_is_asked_again():
     assert host.events == ["watch: no network"]
 
 
-async def test_who_had_to_give_way_waits_a_moment_and_says_nothing():
-    heard, host, asked = await watched(["t"], {"t": [GaveWay("taken"), (False, "1")]}, 0.5)
-    assert heard == [] and len(asked) == 1
-    heard, host, asked = await watched(["t"], {"t": [GaveWay("taken"), (False, "1")]}, 3.2)
+async def test_who_had_to_give_way_looks_now_and_then_and_says_nothing():
+    script = [GaveWay("taken"), (False, "1")]
+    heard, host, asked = await watched(["t"], {"t": list(script)}, 0.5)
+    assert heard == [] and asked == [("t", 240)]
+    heard, host, asked = await watched(["t"], {"t": list(script)}, 4)
     assert heard == [("t", "1")]
+    assert asked == [("t", 240), ("t", 0.1)]
     assert host.events == []
 
 
@@ -126,19 +128,66 @@ async def test_nothing_is_asked_while_the_agent_works():
     assert asked == []
 
 
-async def test_a_callback_may_be_async_and_may_fail():
-    Scripted.SCRIPTS, Scripted.asked = {"t": [(False, "x"), (False, "7"), (False, "8")]}, []
+async def called(callback, script, seconds=0.2, more=()):
+    """The host, after a watch of `t` has told its callback; more: (alias, callback) beside it."""
+    Scripted.SCRIPTS, Scripted.asked = dict(script), []
     module.Watch = Scripted
-    host, heard = Host(), []
+    host = Host()
+    watcher = Watcher(host)
+    watcher.add("t", callback)
+    for alias, other in more:
+        watcher.add(alias, other)
+    task = asyncio.create_task(watcher.run())
+    await asyncio.sleep_ms(int(seconds * 1000))
+    assert not task.done()
+    task.cancel()
+    return host
+
+
+async def test_a_callback_may_be_async_and_may_fail():
+    heard = []
 
     async def callback(value):
         await asyncio.sleep_ms(1)
         heard.append(int(value))
 
-    watcher = Watcher(host)
-    watcher.add("t", callback)
-    task = asyncio.create_task(watcher.run())
-    await asyncio.sleep_ms(100)
-    task.cancel()
+    host = await called(callback, {"t": [(False, "x"), (False, "7"), (False, "8")]}, 0.6)
     assert heard == [7, 8]
     assert len(host.events) == 1 and "ValueError" in host.events[0]
+
+
+async def test_a_callback_that_cancels_its_own_work_is_not_the_end_of_its_watch():
+    heard, old = [], []
+
+    async def work():
+        await asyncio.sleep(10)
+
+    async def callback(value):
+        heard.append(value)
+        while old:
+            old[0].cancel()
+            await old.pop()
+        old.append(asyncio.create_task(work()))
+        await asyncio.sleep_ms(0)
+
+    await called(callback, {"t": [(False, "1"), (False, "2"), (False, "3"), (False, "4")]}, 0.8)
+    assert heard == ["1", "2", "3", "4"]
+
+
+async def test_a_callback_that_never_returns_stops_nobody_else():
+    others = []
+
+    async def callback(value):
+        await asyncio.sleep(1000)
+
+    script = {"t": [(False, "1"), (False, "2")], "offer": [(False, "a"), (False, "b")]}
+    host = await called(callback, script, more=[("offer", others.append)])
+    assert others == ["a", "b"]
+    assert Scripted.asked.count(("t", 10)) == 1 and host.events == []
+
+
+async def test_an_error_that_nobody_thought_of_is_told_and_tried_again():
+    heard = []
+    host = await called(heard.append, {"t": [ValueError("odd"), (False, "1")]}, 2)
+    assert heard == ["1"]
+    assert host.events == ["watch: odd"]
