@@ -5,6 +5,7 @@ from scripted import CLOSE, HANG, Server, answer, one_by_one, raises
 
 from instar.errors import Rejected, Transient, Untrusted
 from instar.http import Client, dates, message, wire
+from instar.http.response import TooLarge
 
 OK = answer(b"hello")
 
@@ -353,7 +354,7 @@ async def test_the_limit_on_a_body_read_whole():
     for reply in replies:
         async with Server([reply]) as server:
             client = plain(max_body=100)
-            await raises(Transient, "at most 100 bytes", client.get(server.url))
+            await raises(TooLarge, "at most 100 bytes", client.get(server.url))
             assert not client._connections
         async with Server([reply]) as server:
             client = plain(max_body=101)

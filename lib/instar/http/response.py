@@ -27,6 +27,10 @@ _CHUNKED = const(1)
 _UNTIL_CLOSE = const(2)
 
 
+class TooLarge(Transient):
+    """The body has more bytes than were to be read as a whole."""
+
+
 class Response:
     """In the shape of requests': status_code, reason, headers (lower-case names), url, ...
 
@@ -63,7 +67,7 @@ class Response:
             raise Transient("%s: expected JSON, got '%s'" % (name, got))
 
     async def load(self, limit):
-        """Read the whole body into `content`. Raises Transient if it exceeds `limit` bytes."""
+        """Read the whole body into `content`. Raises TooLarge beyond `limit` bytes."""
         body = bytearray()
         if (self.length or 0) <= limit:
             async for view in self:
@@ -72,7 +76,7 @@ class Response:
                     break
         if self._open:
             await self.close()
-            raise self._nonsense("a body of at most %d bytes" % limit)
+            raise self._nonsense("a body of at most %d bytes" % limit, TooLarge)
         self.content = bytes(body)
 
     def retry_after(self):
@@ -166,8 +170,8 @@ class Response:
         wish = self.headers.get("connection", "").lower()
         return "close" not in wish and (modern or "keep-alive" in wish)
 
-    def _nonsense(self, expected):
-        return Transient("%s: expected %s in the answer" % (self._connection.name, expected))
+    def _nonsense(self, expected, kind=Transient):
+        return kind("%s: expected %s in the answer" % (self._connection.name, expected))
 
     def _finish(self, reusable):
         if self._open:
