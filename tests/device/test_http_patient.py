@@ -41,14 +41,25 @@ async def test_a_timeout_of_its_own_is_for_this_request_only():
 
 
 async def test_the_timeout_counts_for_silence_in_the_body_too():
-    for patient in (False, True):
-        async with Server([[OK[:-2], 60, OK[-2:]]], [[OK[:-2], 60000]]) as server:
-            client = plain(timeout=0.03)
-            response = await client.get(server.url, timeout=5, patient=patient)
-            assert response.content == b"hello"
+    async with Server([[OK[:-2], 60, OK[-2:]]], [[OK[:-2], 60000]]) as server:
+        client = plain(timeout=0.03)
+        assert (await client.get(server.url, timeout=5)).content == b"hello"
+        await client.close()
+        request = client.get(server.url, timeout=0.04)
+        await raises(Transient, "timeout after 0.04 s reading", request)
+
+
+async def test_a_long_polls_timeout_is_for_the_beginning_of_its_answer_only():
+    # A head or a body that stalls would hold the only connection for minutes.
+    for begun, doing in ((OK[:9], "waiting"), (OK[:-2], "reading")):
+        async with Server([[60, OK]], [[60, begun, 60000]], [OK]) as server:
+            client = plain(timeout=0.03, max_connections=1)
+            assert (await poll(client, server.url)).content == b"hello"
             await client.close()
-            request = client.get(server.url, timeout=0.04, patient=patient)
-            await raises(Transient, "timeout after 0.04 s reading", request)
+            polling = (await started(poll(client, server.url)))[0]
+            assert (await client.get(server.url, timeout=5)).content == b"hello"
+            await raises(Transient, "timeout after 0.03 s " + doing, polling)
+            await client.close()
 
 
 async def test_the_wait_for_room_has_the_timeout_too():

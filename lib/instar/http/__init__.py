@@ -129,9 +129,9 @@ class Client:
         for downloads; only to https, and with no header but Range and its like. idempotent: says
         that the request may be sent twice where its method does not say so, or where `data` is
         an iterable: then that can be iterated again. timeout: seconds for this request instead
-        of the client's. patient: a long poll. Its wait for the answer's head feeds as well, and
-        ends with GaveWay when another request finds no room; it has no limit to its own wait
-        for room.
+        of the client's. patient: a long poll. `timeout` is for its wait for the answer to begin,
+        and for nothing else. That feeds as well, and ends with GaveWay when another request
+        finds no room; there is no limit to its own wait for room.
 
         Raises Transient (and Untrusted) for what another try may cure, Rejected for a URL, a
         header or a body's length that must not be sent.
@@ -193,9 +193,9 @@ class Client:
         while True:
             connection = await self._lease(request.origin, fresh, limit_ms, patient)
             try:
-                connection.begin(limit_ms)
+                connection.begin(self._timeout_ms if patient else limit_ms)
                 await request.send(connection)
-                connection.expect_head()
+                connection.expect_head(limit_ms)
                 head = await read_head(connection)
                 connection.expect_body()
                 return Response(request.url, request.method, head, connection, self._release)

@@ -56,7 +56,7 @@ class Connection:
         self.origin = origin
         self.name = ("[%s]:%d" if ":" in origin[1] else "%s:%d") % origin[1:]
         self.reused = self.busy = False
-        # Of a long poll's: `patient` until its answer begins, `wanted` by another request.
+        # Of a long poll's: `patient` until its answer's first byte, `wanted` by another request.
         # `retired`: not to be used for a further request.
         self.patient = self.wanted = self.retired = False
         self.sent = self.received = 0  # bytes of the request and of its answer so far
@@ -101,13 +101,13 @@ class Connection:
         if not self._handshaking:
             self._doing, self._deadline = "sending", None
 
-    def expect_head(self):
-        """The whole head of the answer has to arrive within the timeout."""
-        self._begin("waiting for the answer", self._timeout_ms)
+    def expect_head(self, limit_ms):
+        """The whole head of the answer has to arrive within this time; if it is waited for
+        patiently, its first byte, and the rest within the timeout."""
+        self._begin("waiting for the answer", limit_ms)
 
     def expect_body(self):
         """From here on only silence counts: a body may take as long as it flows."""
-        self.patient = False
         self._doing, self._deadline = "reading the answer", None
 
     async def write(self, data):
@@ -225,6 +225,9 @@ class Connection:
             else:
                 await self._wait(core._io_queue.queue_read)
         self._feed()
+        if self.patient:
+            self.patient = False
+            self._begin(self._doing, self._timeout_ms)
         self._end += count
         self.received += count
         return count
@@ -245,7 +248,7 @@ class Connection:
         # A slice of a long poll's wait. Nobody else may close a socket that a task waits on, so
         # it looks by itself whether it has to go; asyncio's poller and its tasks, which
         # wait_for_ms() makes anew each time, would cost heap in every slice.
-        if self.wanted and not self.received:
+        if self.wanted:
             raise GaveWay("%s: gave way to another request" % self.name)
         left = time.ticks_diff(self._deadline or 0, time.ticks_ms())
         if left <= 0:
