@@ -20,9 +20,10 @@ from typing import Any
 import click
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from .board_code import NotChecked
 from .factory import FILE, read_certificates
 from .murano_content_cmd import content
-from .murano_desk import Refused
+from .murano_desk import Refused, Silent
 from .murano_options import Product, murano_options, read_private_key
 from .murano_trace import printable
 
@@ -182,14 +183,27 @@ def record(product: Product, alias: str | None, value: str | None, moment: str |
         entries = list(_entries())
     else:
         raise click.UsageError("expected ALIAS VALUE, or nothing and a CSV on stdin")
-    taken, conflicts = 0, []
-    for one in product.run("record", entries=entries) if entries else ():
-        taken += one["recorded"]
-        conflicts += one["conflicts"]
+    _record(product, entries)
+
+
+def _record(product: Product, entries: list[tuple[str, str, int]]) -> None:
+    """Tells what was recorded before it raises what went wrong."""
+    taken, conflicts, failed = 0, [], None
+    try:
+        for one in product.run("record", entries=entries) if entries else ():
+            taken += one["recorded"]
+            conflicts += one["conflicts"]
+    except (Refused, Silent, NotChecked) as error:
+        failed = error
     product.tell({"recorded": taken, "conflicts": conflicts}, f"recorded: {taken}")
     if conflicts:
         known = ", ".join(f"{name} at {stamp}" for name, stamp in conflicts)
-        raise Refused(f"there is a value of that time already: {printable(known)}")
+        refused = Refused(f"there is a value of that time already: {printable(known)}")
+        if failed:
+            refused.show()
+        failed = failed or refused
+    if failed:
+        raise failed
 
 
 def _entries() -> Iterator[tuple[str, str, int]]:
