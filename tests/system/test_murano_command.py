@@ -12,11 +12,14 @@ import signal
 import socket
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from instar_tools.cli import main
+from instar_tools.murano_options import read_private_key
 from instar_tools.murano_trace import Trace
 from instar_tools.server.testing import DevServer
 
@@ -45,6 +48,16 @@ class Device:
         for text in (PASSWORD, "a%20password", "bm90IHRob3VnaHQ"):
             assert text not in done.output
         return done
+
+    def start(self, *words, **env):
+        """The same as a process of its own, which goes on."""
+        program = [sys.executable, "-c", "from instar_tools.cli import main; main()", "murano"]
+        return subprocess.Popen(
+            [*program, *map(str, [*self.options, *words])],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, **self.env, **env},
+        )
 
     def json(self, *words, **more):
         lines = self.run(*words, options=["--json"], **more).stdout.splitlines()
@@ -144,18 +157,26 @@ def test_a_password_that_the_board_made_and_one_that_is_asked_for(products, tmp_
     other.run("write", "thermostat=9", stdin="not the password of it\n", code=1)
 
 
+def certificate_of(device, folder, name):
+    """Files of a new certificate and its key."""
+    cert, key = folder / f"{name}.crt", folder / f"{name}.key"
+    for path, text in zip((cert, key), device.server.issue_certificate(device.id), strict=True):
+        path.write_text(text)
+    return cert, key
+
+
+def with_certificate(server, folder):
+    device = Device(server, folder, "certificate")
+    cert, key = certificate_of(device, folder, "one")
+    device.options += ["--auth", "certificate", "--cert", cert, "--key", key]
+    return device
+
+
 def test_a_certificate_and_its_successor(products, tmp_path):
-    device = Device(products, tmp_path, "certificate")
-    files = {}
-    for number in ("one", "two"):
-        cert, key = products.issue_certificate(device.id)
-        files[number] = (tmp_path / f"{number}.crt", tmp_path / f"{number}.key")
-        files[number][0].write_text(cert)
-        files[number][1].write_text(key)
-    given = ["--auth", "certificate", "--cert", files["one"][0], "--key", files["one"][1]]
-    device.options += given
+    device = with_certificate(products, tmp_path)
     device.run("write", "thermostat=1")
-    device.run("reprovision", "--new-cert", files["two"][0], "--new-key", files["two"][1])
+    cert, key = certificate_of(device, tmp_path, "two")
+    device.run("reprovision", "--new-cert", cert, "--new-key", key)
     device.run("write", "thermostat=2")
     assert device.resources() == {"thermostat": "2"}
     device.run("reprovision", code=2)
@@ -201,6 +222,20 @@ def test_a_thousand_records_go_in_batches(device):
     assert len(sent) >= 5
 
 
+def test_what_was_recorded_before_an_error_is_told(device):
+    device.run("record", "temperature", "x", "--time", "1506708562")
+    rows = "".join(f"temperature,{1506708552 + i},{i}\n" for i in range(500))
+    path = "POST /onep:v1/stack/record"
+    device.server.faults({"match": path, "skip": 2, "status": 503})
+    done = device.run("record", stdin=rows, code=3)
+    assert done.stdout == "recorded: 399\n"
+    conflict, error = done.stderr.splitlines()
+    assert "temperature at 1506708562" in conflict and "503" in error
+    device.server.faults({"match": path, "status": 503})
+    shown = device.run("record", stdin=rows, code=3, options=["--json"]).stdout
+    assert json.loads(shown) == {"recorded": 0, "conflicts": []}
+
+
 @pytest.mark.parametrize("rows", ["temperature,now,1\n", "temperature,1\n", "t,1e30,1\n", 'a,"'])
 def test_a_bad_csv_is_told_before_anything_is_sent(device, rows):
     device.server.forget_requests()
@@ -233,14 +268,7 @@ def test_waiting_for_a_value(device):
 
 def test_values_come_out_as_they_come_in_over_an_outage(device):
     device.run("write", "thermostat=1")
-    words = [str(word) for word in device.options]
-    program = [sys.executable, "-c", "from instar_tools.cli import main; main()", "murano"]
-    following = subprocess.Popen(
-        [*program, *words, "--json", "wait", "thermostat", "--follow"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env={**os.environ, **device.env},
-    )
+    following = device.start("--json", "wait", "thermostat", "--follow")
     with following:
         try:
             assert json.loads(following.stdout.readline())["value"] == "1"
@@ -254,6 +282,33 @@ def test_values_come_out_as_they_come_in_over_an_outage(device):
         complaints = following.stderr.read()
     assert following.returncode == 0
     assert b"500" in complaints and b"; the next try in " in complaints
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_whatever_ends_it_no_board_goes_on_and_no_key_is_left(products, tmp_path, number):
+    device, scratch = with_certificate(products, tmp_path), tmp_path / "scratch"
+    scratch.mkdir()
+    key = read_private_key(tmp_path / "one.key")
+    device.run("write", "thermostat=1")
+    with device.start("wait", "thermostat", "--follow", TMPDIR=str(scratch)) as following:
+        assert following.stdout.readline() == b"1\n"
+        (board,) = Path(f"/proc/{following.pid}/task/{following.pid}/children").read_text().split()
+        files = [path.read_bytes() for path in scratch.rglob("*") if path.is_file()]
+        following.send_signal(number)
+    assert following.returncode == (-9 if number == signal.SIGKILL else 128 + number)
+    assert files and not any(key in data for data in files)
+    assert number == signal.SIGKILL or not list(scratch.iterdir())
+    end = time.monotonic() + 30
+    while runs(board) and time.monotonic() < end:
+        time.sleep(0.02)
+    assert not runs(board)
+
+
+def runs(pid):
+    try:  # of one that has ended, and that nobody has asked about, it is empty
+        return Path(f"/proc/{pid}/cmdline").read_bytes() != b""
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 # Content

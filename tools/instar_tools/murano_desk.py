@@ -78,10 +78,6 @@ class Desk:
         """
         self.state.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory() as scratch:
-            root = Path(scratch, "root")
-            root.mkdir()
-            for path, data in self.files.items():
-                root.joinpath(path.lstrip("/")).write_bytes(data)
             if "file" in options:  # a name in UTF-8, whatever the file's is
                 Path(scratch, "file").symlink_to(os.path.realpath(options["file"]))
                 options["file"] = f"{scratch}/file"
@@ -90,7 +86,7 @@ class Desk:
             rom = write_rom(Path(scratch, "rom"), read_tree(BOARD / "tracing.py"))
             task = {
                 "rom": str(rom),
-                "root": str(root),
+                "files": {path: data.hex() for path, data in self.files.items()},
                 "state": str(state),
                 "settings": self.settings,
                 "identity": self.identity,
@@ -99,10 +95,10 @@ class Desk:
                 **options,
             }
             try:
-                text = json.dumps(task, ensure_ascii=False).encode()
+                line = json.dumps(task, ensure_ascii=False).encode() + b"\n"
             except UnicodeEncodeError as error:
                 raise click.UsageError(f"expected text in UTF-8: {error.reason}") from None
-            yield from self._results(text)
+            yield from self._results(line)
 
     def _results(self, task: bytes) -> Iterator[Any]:
         secrets = [
@@ -137,8 +133,9 @@ def _lines(task: bytes) -> Iterator[dict]:
     assert process.stdin and process.stdout
     last = b"it said nothing"
     try:
-        with contextlib.suppress(BrokenPipeError), process.stdin as stdin:
-            stdin.write(task)
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.write(task)
+            process.stdin.flush()  # it stays open: the program ends when it is closed
         # As bytes: text has ends of lines that JSON leaves as they are, like U+2028.
         for last in process.stdout:
             if last.startswith(b"{"):  # else it is "ready", or a traceback
@@ -147,6 +144,8 @@ def _lines(task: bytes) -> Iterator[dict]:
         process.kill()
         process.wait()
         process.stdout.close()
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()
     if not last.startswith(b'{"end"'):
         text = printable(last.decode(errors="replace").strip())
         raise NotChecked(f"MicroPython ended early: {text}")

@@ -11,13 +11,16 @@ product.tell(found, "thermostat=65")
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
+import signal
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import quote
 
 import click
@@ -155,12 +158,31 @@ def read_private_key(path: Path) -> bytes:
         raise click.UsageError(text) from None
 
 
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    # As an exception does: whoever has something to clear away does it. What is ignored stays so.
+    both = (signal.SIGTERM, signal.SIGHUP)
+    numbers = [number for number in both if signal.getsignal(number) == signal.SIG_DFL]
+    for number in numbers:
+        signal.signal(number, _end)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _end(number: int, _: object) -> NoReturn:
+    sys.exit(128 + number)
+
+
 def murano_options(command: Callable) -> Callable:
     """The options of the group. Every command below it gets the Product as its object."""
 
     @click.pass_context
     def made(ctx: click.Context, **options: Any) -> None:
         ctx.obj = Product(**options)
+        ctx.with_resource(_ended_by_signals())
 
     made.__doc__ = command.__doc__
     made.__name__ = command.__name__

@@ -1,18 +1,22 @@
 # One call of Murano's device API, by the board's own client:
-#   micropython tools/instar_tools/board/murano.py < options.json
+#   micropython tools/instar_tools/board/murano.py     # stdin: the options, a line of JSON
 # Prints `ready`, then lines of JSON as things happen: {"result": ...} for each thing that came,
 # {"trace": [what, hex]} where asked for (tracing.py), and at last {"end": null}, or
 # {"end": [kind, text]} of an error: "usage", "refused", "silent" or "broken". No line shows a
 # secret but those of traces and, where show is true, the last result: {"secret": ...}, the token
-# or password.
+# or password. Ends early when stdin does: whoever started it is gone.
 #
-# Options: rom (a ROMFS with instar and tracing), root and state (folders of the host: with the
-# files that the settings name; and for the client's records), settings, identity, verbose, show,
+# Options: rom (a ROMFS with instar and tracing), files (path -> hex: those that the settings
+# name), state (a folder of the host for the client's records), settings, identity, verbose, show,
 # command (a key of _COMMANDS), and what that one takes; file: one of the host to read or write.
 # Limits: the host's clock and network.
 # SPDX-License-Identifier: MIT
 import asyncio
+import errno
 import hashlib
+import io
+import json
+import sys
 
 import desk
 import vfs
@@ -20,6 +24,21 @@ from micropython import const
 
 _BATCH = const(200)  # entries of one request to record
 _LARGEST = const(1 << 20)  # bytes of an answer: 64 KiB of a resource, encoded, and a few of them
+
+
+class Given:
+    """Files as a file system: path -> hex. A key among them is in no file of the host."""
+
+    def __init__(self, files):
+        self._files = files
+
+    def mount(self, readonly, mkfs):
+        pass
+
+    def open(self, path, mode):
+        if path not in self._files:
+            raise OSError(errno.ENOENT)
+        return io.BytesIO(bytes.fromhex(self._files[path]))
 
 
 class Folder:
@@ -178,7 +197,13 @@ def connect(settings, verbose):
     return client
 
 
+async def end_with_the_host():
+    await asyncio.StreamReader(sys.stdin).read(1)  # nothing comes but the end
+    raise SystemExit
+
+
 async def run(murano, options):
+    ending = asyncio.create_task(end_with_the_host())
     try:
         await _COMMANDS[options["command"]](murano, options)
         if options["show"] and murano.settings.murano_auth != "certificate":
@@ -187,6 +212,7 @@ async def run(murano, options):
             known = Credentials(murano.settings, murano.url, murano.identity).known()
             result({"secret": known[0] if known else ""})
     finally:
+        ending.cancel()
         await murano.client.close()
 
 
@@ -216,12 +242,12 @@ def ended(options):
 def main(options):
     if "file" in options:  # before the host's files go out of reach
         options["file"] = open(options["file"], options["mode"])
-    root, state = Folder(options["root"]), Folder(options["state"])
+    state = Folder(options["state"])
     desk.mount(options["rom"])
-    vfs.mount(root, "/")
+    vfs.mount(Given(options["files"]), "/")
     vfs.mount(state, "/state")
     desk.ready()
     desk.say({"end": ended(options)})
 
 
-main(desk.options())
+main(json.loads(sys.stdin.readline()))
