@@ -21,6 +21,7 @@ class Intake:
         self._provides = provides
         self._make = make
         self._note = note
+        self._named = None
         self.installer = None
         self.kind = None
 
@@ -29,7 +30,9 @@ class Intake:
         installer raise, Rejected for an Artifact that is not for this board.
 
         deployment.image: (size, SHA-256 in hex, version) of a raw image, or None; .sha256: of the
-        whole Artifact in hex, where the server told it, or None."""
+        whole Artifact in hex, where the server told it, or None; .named: what the Artifact has to
+        be named, or None for any name."""
+        self._named = deployment.named
         reader = self._raw_reader(deployment) if deployment.image else self._reader(deployment)
         try:
             await courier.fetch(deployment, reader)
@@ -72,6 +75,9 @@ class Intake:
 
     def _accept(self, header):
         header.check(self._provides)
+        name = header.artifact_name
+        if self._named not in (None, name):
+            raise Rejected(f"expected an Artifact named {self._named} as offered, got {name}")
         key = self._settings.downgrade_key
         if key:
             from .versions import check_not_older
@@ -80,7 +86,7 @@ class Intake:
         self.kind = header.payload_type
         self.installer = self._make(self.kind)
         self.installer.begin(header)
-        self._note("info", f"Artifact {header.artifact_name}, payload type {self.kind}")
+        self._note("info", f"Artifact {name}, payload type {self.kind}")
 
     def _open_file(self, name, size):
         return self.installer.download(name, size)  # pyright: ignore[reportOptionalMemberAccess]

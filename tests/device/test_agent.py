@@ -77,7 +77,7 @@ class Server:
 
 
 class Deployment:
-    image = sha256 = None
+    image = sha256 = named = None
 
     def __init__(self, name):
         self.id = self.artifact_name = name

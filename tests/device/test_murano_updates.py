@@ -7,11 +7,13 @@ import os
 import random
 import sys
 
-from murano_board import NO_CONTENT, asked, data
-from scripted import answer, raises
+import murano_board
+from murano_board import NO_CONTENT, TOKEN, asked, data
+from scripted import Server, answer, raises
 from test_update import Host, Installer, Restart, World
 
 from instar.errors import Aborted, Broken, Rejected, Transient
+from instar.http import Client
 from instar.servers.murano.form import decode, quote
 from instar.servers.murano.offer import read
 from instar.servers.murano.updates import MuranoUpdates, digest
@@ -185,7 +187,8 @@ def test_offers_that_are_good():
         for more in ({}, {"description": "brighter"}, {"unknown": 1}):
             got = read(offer(payload, type=kind, **more), "lamp")
             fields = got.content, got.uri, got.total, got.image, got.sha256
-            assert fields == expected and got.artifact_name == "v2", (payload, fields)
+            assert fields == expected, (payload, fields)
+            assert got.artifact_name == got.named == "v2"
 
 
 def firmware(**changes):
@@ -304,6 +307,30 @@ async def test_a_server_that_refuses_a_status_says_nothing_of_the_offer():
     assert not found._settings.store.names()
 
 
+async def far_too_long(murano):
+    found = MuranoUpdates(murano, murano.settings)
+    for _ in range(2):
+        assert await found.next_deployment(RUNS) is None
+    await found.authorise(fresh=True)
+    await raises(Aborted, "replaced", found.report("0" * 24 + ":v2", "installing"))
+
+
+async def test_an_offer_that_no_answer_can_hold_is_refused_once():
+    there = answer("config_otau=" + "x" * 70000)
+    answers = ([there], [NO_CONTENT, there], [there], [there], [NO_CONTENT])
+    async with Server(*answers) as service:
+        client = Client(allow_plain=True, timeout=5, max_body=16384)
+        board = murano_board.Board(service.url, {"token": TOKEN}, client=client)
+        board.settings._values["device_type"] = "lamp"
+        await far_too_long(board.murano)
+        await client.close()
+    bodies = [decode(request.partition(b"\r\n\r\n")[2]) for request in service.requests]
+    told = [json.loads(value) for pairs in bodies for name, value in pairs if name == "otau_in"]
+    assert [one["status"] for one in told] == ["TEST_ERROR", "INSTALL_STEP", "INSTALL_ABORTED"]
+    assert told[0]["version"] == "unknown"
+    assert told[0]["message"] == "offer: expected at most 4096 bytes, got more than an answer has"
+
+
 async def test_what_runs_already_is_told_once():
     murano = Murano(offer(version="v1"))
     found = server(murano)
@@ -361,7 +388,7 @@ async def test_every_status_of_an_update_in_its_order():
     assert murano.told == [("2:0", "INSTALL_SUCCESS", ""), ("2:0", "INSTALLED_VERSION", "")]
     assert murano.calls == ["write", "write"]
     murano.told = []
-    assert await found.next_deployment(RUNS) is None and not murano.told
+    assert await found.next_deployment({"artifact_name": "2:0"}) is None and not murano.told
 
 
 async def test_an_update_in_place_proves_itself_in_the_same_start():
@@ -506,16 +533,46 @@ async def test_what_failed_is_taken_up_again_when_it_was_withdrawn_between():
     assert (await found.next_deployment(RUNS)).id == deployment.id
 
 
-async def test_what_was_installed_is_not_installed_again():
-    """An Artifact may have another name than its offer."""
+async def test_what_was_installed_and_runs_is_told_once_a_start():
+    murano = Murano(offer())
+    found, deployment = await offered(murano)
+    await found.report(deployment.id, "success")
+    told_of(murano)
+    runs = {"artifact_name": "v2"}
+    for again in (found, server(murano, found._settings.store)):
+        for _ in range(2):
+            assert await again.next_deployment(runs) is None
+    assert murano.told == [("v2", "INSTALLED_VERSION", "")]
+
+
+async def test_what_was_installed_and_runs_no_more_is_installed_again():
+    """Another firmware was flashed, and the store survived."""
+    murano = Murano(offer())
+    found, deployment = await offered(murano)
+    store = found._settings.store
+    for _ in range(2):
+        await found.report(deployment.id, "success")
+        assert await found.next_deployment({"artifact_name": "v2"}) is None
+        found = server(murano, store)
+        murano.told = []
+        await found.report_inventory(RUNS)
+        again = await found.next_deployment(RUNS)
+        assert again.id == deployment.id
+        assert murano.told == [("v1", "INSTALLED_VERSION", ""), ("v2", "INIT", "")]
+
+
+async def test_what_was_installed_and_never_ran_is_not_installed_again():
+    """Else it would be installed for ever. What runs is told, not what should."""
     murano = Murano(offer())
     found, deployment = await offered(murano)
     await found.report(deployment.id, "success")
     murano.told = []
     found.renewed()
     for again in (found, server(murano, found._settings.store)):
-        assert await again.next_deployment({"artifact_name": "release-7"}) is None
-        assert told_of(murano) == [("INSTALLED_VERSION", "")]
+        for _ in range(2):
+            assert await again.next_deployment(RUNS) is None
+        assert murano.told == [("v1", "INSTALLED_VERSION", "")]
+        murano.told = []
 
 
 async def test_another_text_is_another_offer():
@@ -590,12 +647,14 @@ async def test_the_inventory_and_once_what_is_installed():
     assert len(murano.told) == 1 and murano.calls == ["write"] * 3
 
 
-async def test_after_a_success_the_inventory_does_not_tell_another_version():
+async def test_the_inventory_tells_what_runs_whatever_was_told_before():
     murano = Murano(offer())
     found, deployment = await offered(murano)
     await found.report(deployment.id, "success")
-    await found.report_inventory({"artifact_name": "release-7"})
-    assert murano.told[-1] == ("v2", "INSTALLED_VERSION", "")
+    for name in ("v2", "release-7", "release-7"):
+        await found.report_inventory({"artifact_name": name})
+    told = [version for version, status, _ in murano.told if status == "INSTALLED_VERSION"]
+    assert told == ["v2", "release-7"]
 
 
 async def test_a_content_is_opened_as_it_was_offered():

@@ -163,7 +163,7 @@ def test_the_sum_of_a_whole_artifact_is_a_condition_more():
 class Offer:
     id = "d1"
     artifact_name = "1.2"
-    sha256 = None
+    sha256 = named = None
 
     def __init__(self, size=97, sha256=SUM, version="1.2"):
         self.image = size, sha256, version
@@ -250,6 +250,17 @@ def test_older_software_is_refused_in_an_image_as_in_an_artifact():
     for version, result in (("1.9", "failure"), ("1.10", "success")):
         world = updated(IMAGE, Offer(version=version), has, downgrade_key="rootfs-image.version")
         assert world.statuses[-1] == result, version
+
+
+def test_what_has_another_name_than_it_was_offered_by_is_refused():
+    offer = Offer()
+    offer.named = "1.3"
+    InPlace.sink = None
+    world = updated(IMAGE, offer)
+    assert world.statuses == ["downloading", "failure"] and not InPlace.sink
+    assert "expected an Artifact named 1.3 as offered, got 1.2" in world.logs[0][-1]
+    offer.named = "1.2"
+    assert updated(IMAGE, offer).statuses[-1] == "success"
 
 
 class Straight:

@@ -247,7 +247,7 @@ class Host:
 class Deployment:
     id = "d1"
     artifact_name = "v2"
-    image = sha256 = None
+    image = sha256 = named = None
 
 
 def start_board(world):

@@ -28,7 +28,7 @@ _MAX_LOG = const(32768)
 class Deployment:
     """What to install. total: the Artifact's size in bytes, known after it was opened once."""
 
-    image = sha256 = None  # see intake.py: an Artifact says itself what it is
+    image = sha256 = named = None  # see intake.py: an Artifact says itself what it is
 
     def __init__(self, id, artifact_name, uri, device_types=(), total=None):
         self.id = id

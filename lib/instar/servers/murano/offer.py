@@ -15,7 +15,7 @@ from micropython import const
 
 from ...errors import Rejected
 from ...http.message import split_url
-from .updates import Deployment, digest
+from .updates import TOO_LONG, Deployment, digest
 
 _MAX_OFFER = const(4096)  # bytes
 _MAX_TEXT = const(256)  # bytes: as in an Artifact's metadata
@@ -66,8 +66,9 @@ def version(text):
 
 def _object(text):
     size = len(text.encode())
-    if size > _MAX_OFFER:
-        raise Rejected(f"offer: expected at most {_MAX_OFFER} bytes, got {size}")
+    if size > _MAX_OFFER or text == TOO_LONG:
+        got = "more than an answer has" if text == TOO_LONG else size
+        raise Rejected(f"offer: expected at most {_MAX_OFFER} bytes, got {got}")
     try:
         offer = json.loads(text)
     except ValueError:

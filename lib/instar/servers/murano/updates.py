@@ -7,7 +7,10 @@
 #
 # An offer is carried out once: the store keeps which one was dealt with, and how it ended. One
 # that failed is taken up again when another text or another content is offered, or when renewed()
-# says so.
+# says so. One that succeeded is forgotten as soon as its version was seen to run: if another one
+# runs later (the board was flashed by hand), it is installed again. If its version was never seen
+# to run, it is not: else it would be installed for ever. Murano is told what runs, never what
+# should; an Artifact with another name than its offer's version is refused (intake.py).
 # A deployment's id has all that a later start needs of it: `<16 hex digits of the offer><8 of its
 # content>:<version>`.
 # Limits: one offer at a time. What is written to an alias that the product does not define is
@@ -20,7 +23,9 @@ from micropython import const
 
 from ... import memory
 from ...errors import Aborted, Broken, Rejected, Transient
+from ...http.response import TooLarge
 
+TOO_LONG = "(too long)"  # in place of an offer that no answer can hold
 RESOURCE = "config_otau"
 _STATUS = "otau_in"
 _INVENTORY = "inventory"
@@ -36,12 +41,12 @@ class Deployment:
     """What to install, from the content (id) of the product or from an https URL (uri).
 
     total: bytes, or None until a URL was opened. info: the content's, as it was when it was
-    offered. image, sha256: see intake.py.
+    offered. image, sha256, named: see intake.py.
     """
 
     def __init__(self, version, content, uri, total, image, sha256):
         self.id = ""
-        self.artifact_name = version
+        self.artifact_name = self.named = version
         self.content = content
         self.uri = uri
         self.total = total
@@ -73,14 +78,15 @@ class MuranoUpdates:
             self._known = True
 
     async def report_inventory(self, attributes):
-        """Write them as JSON (None is left out), and once in a start what is installed."""
+        """Write them as JSON (None is left out), and what is installed: once in a start, and when
+        that is another."""
         known = {name: attributes[name] for name in attributes if attributes[name] is not None}
         values = [(_INVENTORY, known)]
         version = known.get("artifact_name")
-        if version and not self._installed:
+        if version and version != self._installed:
             values.append((_STATUS, _status(version, "INSTALLED_VERSION")))
         await self._murano.write(values)
-        self._installed = self._installed or version
+        self._installed = version
 
     async def next_deployment(self, provides):
         """The Deployment that is offered, or None: there is no offer, or it was dealt with, or it
@@ -90,9 +96,11 @@ class MuranoUpdates:
             return self._forgive()  # whoever withdraws an offer may make it again
         key = digest(text)
         dealt = self._dealt()
-        if dealt.startswith(_DONE + key):
-            return await self._tell_installed(_version(dealt))
         running = provides.get("artifact_name")
+        if dealt.startswith(_DONE + key):
+            if running == _version(dealt):
+                self._settings.store.delete(_RECORD)
+            return await self._tell_installed(running)
         try:
             deployment = await self._taken_up(text, key, running)
         finally:
@@ -180,8 +188,15 @@ class MuranoUpdates:
     def _error(self):
         return "DOWNLOAD_ERROR" if self._downloading else "INSTALL_ERROR"
 
-    async def _offer(self):
-        return (await self._murano.read(RESOURCE)).get(RESOURCE)
+    async def _offer(self, values=None):
+        try:
+            if values:
+                found = await self._murano.read_write(values, RESOURCE)
+            else:
+                found = await self._murano.read(RESOURCE)
+        except TooLarge:
+            return TOO_LONG
+        return found.get(RESOURCE)
 
     async def _tell(self, id, status, message=None):
         await self._murano.write({_STATUS: _status(_version(id), status, message)})
@@ -193,8 +208,7 @@ class MuranoUpdates:
 
     async def _step(self, id, status, message):
         # One request for both: a step costs no more than on a server that answers 409.
-        values = {_STATUS: _status(_version(id), status, message)}
-        text = (await self._murano.read_write(values, RESOURCE)).get(RESOURCE)
+        text = await self._offer({_STATUS: _status(_version(id), status, message)})
         if text and id.startswith(digest(text)):
             return
         why = "the offer was replaced" if text else "the offer was withdrawn"
