@@ -122,9 +122,9 @@ class Murano:
         return await self._content("upload", id, source, **options)
 
     async def _content(self, name, *args, **options):
-        from . import content
-
         try:
+            from . import content
+
             return await getattr(content, name)(self, *args, **options)
         finally:
             memory.forget("instar.servers.murano.content")
@@ -196,7 +196,7 @@ class Murano:
         if status in expected:
             return
         wanted = " or ".join([str(one) for one in expected])
-        got = status, self._shown(response.content)
+        got = status, self.shown(response.content)
         text = "%s: expected %s, got %d %s" % ((what, wanted) + got)
         if status in (401, 403):
             raise Unauthorised(text, response.retry_after())
@@ -210,10 +210,11 @@ class Murano:
         values = {name: value for name, value in found if name in aliases}
         if found and not values:  # a captive portal's page
             text = "%s: expected values of %s, got %s"
-            raise Transient(text % (what, aliases, self._shown(response.content)))
+            raise Transient(text % (what, aliases, self.shown(response.content)))
         return values
 
-    def _shown(self, body):
+    def shown(self, body):
+        """What a message may show of an answer's body."""
         # A server may repeat what it got; an escape would hide it from this search.
         hidden = any(mark in body for mark in (b"\\", b"%", b"&"))
         if hidden or any(secret and secret.encode() in body for secret in self.secrets):
