@@ -74,26 +74,13 @@ class Settings:
         return self._blobs("artifact_keys")
 
     def client_certificate(self):
-        """(certificate, key) in DER for mutual TLS, or (None, None). First what a Murano product
-        took in place of an older one, then the configuration's."""
-        if self.murano_auth == "certificate" and (found := self._renewed()):
-            return found
+        """(certificate, key) in DER for mutual TLS, or (None, None): the configuration's, else the
+        factory's."""
         if found := self._blobs("client"):
             return tuple(found)
         if not self.client_cert:
             return None, None
         return _der(self.client_cert), _der(self.client_key)
-
-    def _renewed(self):
-        # Made by servers/murano/credentials.py: a size of 2 bytes, the certificate, the key.
-        try:
-            pair = self.store and self.store.get("client")
-        except Broken:
-            pair = None  # what was there before will have to do; Murano says if it does not
-        if not pair:
-            return None
-        end = 2 + int.from_bytes(pair[:2], "big")
-        return pair[2:end], pair[end:]
 
     @property
     def application(self):

@@ -19,6 +19,8 @@ FORM = b"application/x-www-form-urlencoded; charset=utf-8"
 NO_CONTENT = b"HTTP/1.1 204 No Content\r\nServer: Murano\r\nConnection: Keep-Alive\r\n\r\n"
 DENIED = answer(b"", status="401 Unauthorized")
 CONFLICT = answer(b"", status="409 Conflict")
+STAMP = answer(b"1408088308")
+TIME = b"GET /timestamp"  # what opens the connection before a token is asked for
 FIRST = b"POST /provision/activate"
 PROBE = b"GET /onep:v1/stack/alias?instar"
 
@@ -162,6 +164,7 @@ class Service:
         self.count = 0
         self.requests = []  # method and path
         self.shown = None  # the certificate of this connection
+        self.presented = []  # all of them
 
     def reset(self):
         """What an operator does."""
@@ -169,6 +172,7 @@ class Service:
 
     def present(self, cert, key):
         self.shown = cert
+        self.presented.append(cert)
 
     async def request(self, method, url, headers, data, **options):
         path = "/" + url.split("/", 3)[3]
@@ -183,6 +187,8 @@ class Service:
 
     def _answer(self, path, headers, data):
         shown = self._shown(headers)
+        if path == "/timestamp":
+            return Said(200, b"1408088308")
         if path != "/provision/activate":
             return Said(204 if self.secret and shown == self.secret else 401)
         if shown is None and self.secret:

@@ -1,6 +1,7 @@
 # Provisioning: the ways to authenticate byte for byte, what each refusal tells an operator, and
 # that no credential is lost. test_murano_power.py cuts the power.
 import asyncio
+import gc
 
 from murano_board import (
     CONFLICT,
@@ -12,8 +13,11 @@ from murano_board import (
     OTHER,
     PASSWORD,
     PROBE,
+    STAMP,
+    TIME,
     TOKEN,
     Board,
+    Records,
     Service,
     asked,
     data,
@@ -27,7 +31,9 @@ from scripted import CLOSE, Server, answer
 
 from instar.errors import Broken, Rejected, Transient, Unauthorised
 from instar.http import Ended
-from instar.servers.murano.credentials import pack_pair, unpack_pair
+from instar.servers.murano import Murano
+from instar.servers.murano.credentials import NEW, PAIR, pack_pair, record_name, unpack_pair
+from instar.settings import Settings
 
 WRITE = b"POST /onep:v1/stack/alias"
 OWN = "0" * 40  # of a board whose random bytes are zeros
@@ -73,9 +79,10 @@ def port_of(board):
 
 
 async def test_the_documents_activation():
-    result, requests, board = await talk(activate, given())
+    result, requests, board = await talk(activate, STAMP, given())
     assert result is None
-    assert parts(requests[0]) == expected(FIRST, b"id=12345678", Content_Type=FORM)
+    assert parts(requests[0]) == expected(TIME)
+    assert parts(requests[1]) == expected(FIRST, b"id=12345678", Content_Type=FORM)
     assert board.record == {"token": TOKEN}
 
 
@@ -84,10 +91,10 @@ async def test_the_first_call_activates_and_later_ones_do_not():
         await write(murano)
         await write(murano)
 
-    result, requests, board = await talk(twice, given(OTHER), NO_CONTENT, NO_CONTENT)
-    assert result is None and asked(requests) == [FIRST, WRITE, WRITE]
-    assert sent_with(requests[0]) == []
-    assert sent_with(requests[1]) == [b"X-Exosite-CIK: " + OTHER.encode()]
+    result, requests, board = await talk(twice, STAMP, given(OTHER), NO_CONTENT, NO_CONTENT)
+    assert result is None and asked(requests) == [TIME, FIRST, WRITE, WRITE]
+    assert sent_with(requests[0]) == sent_with(requests[1]) == []
+    assert sent_with(requests[2]) == [b"X-Exosite-CIK: " + OTHER.encode()]
     # Before, that one was asked for; then the token. Nothing else costs the flash anything.
     assert board.store.log == [b'{"state": "asked"}', b'{"token": "%s"}' % OTHER.encode()]
 
@@ -105,15 +112,15 @@ async def test_a_token_of_the_factory_is_used_and_one_in_the_store_wins():
 
 
 async def test_an_identity_is_encoded():
-    _, requests, _ = await talk(activate, given(), identity="24:0a:c4 ä")
-    assert parts(requests[0])[1] == b"id=24%3A0a%3Ac4%20%C3%A4"
+    _, requests, _ = await talk(activate, STAMP, given(), identity="24:0a:c4 ä")
+    assert parts(requests[1])[1] == b"id=24%3A0a%3Ac4%20%C3%A4"
 
 
 async def test_another_product_or_identity_has_another_record():
     one = Board("https://one.example/", {"token": TOKEN})
     assert one.name == Board("https://one.example").name
     for url, identity in (("https://two.example", ID), ("https://one.example", "other")):
-        async with Server([given(OTHER)]) as server:
+        async with Server([STAMP, given(OTHER)]) as server:
             other = Board(url, identity=identity, store=one.store)
             other.murano.url = server.url  # after its record was chosen by this one:
             assert other.record is None
@@ -126,11 +133,11 @@ async def test_another_product_or_identity_has_another_record():
 
 async def test_what_is_no_token_is_not_stored():
     for body in (b"", b"d13=0", b"x" * 39, b"x" * 41, b"x" * 20 + b" " + b"x" * 19, b"\xff" * 40):
-        result, _, board = await talk(activate, given(body))
+        result, _, board = await talk(activate, STAMP, given(body))
         text = "activation: expected a token of 40 characters, got %d bytes of text/plain"
         failed(Transient, text % len(body), result)
         assert board.record == {"state": "asked"}
-    result, _, board = await talk(activate, given("\r\n%s\n" % OTHER))
+    result, _, board = await talk(activate, STAMP, given("\r\n%s\n" % OTHER))
     assert result is None and board.record == {"token": OTHER}
 
 
@@ -144,16 +151,16 @@ REFUSALS = (
 async def test_what_an_operator_has_to_do():
     for code, words in REFUSALS:
         for action in (write, activate):
-            result, _, board = await talk(action, refusing(code))
+            result, _, board = await talk(action, STAMP, refusing(code))
             failed(Unauthorised, "identity 12345678 " + words % port_of(board), result)
             assert board.record == {"state": "refused"}
 
 
 async def test_a_lost_answer_is_told_as_one():
     for lost in (CLOSE, [b"HTTP/1.1 200 OK\r\nContent-Length: 40\r\n\r\n" + b"x" * 39]):
-        async with Server([lost], [CONFLICT], [CONFLICT]) as server:
+        async with Server([STAMP, lost], [CONFLICT], [CONFLICT]) as server:
             board = Board(server.url)
-            for kind in (Transient, Unauthorised, Unauthorised):
+            for kind in (Ended, Unauthorised, Unauthorised):
                 result = await caught(board.murano.activate())
                 assert type(result) is kind, repr(result)
         assert str(result) == LOST % port_of(board)
@@ -183,21 +190,21 @@ async def test_a_damaged_record_is_told_and_cured_by_a_reset():
 
 async def test_other_refusals_of_activation():
     for code, kind in ((400, Rejected), (415, Rejected), (401, Unauthorised), (500, Transient)):
-        result, _, _ = await talk(activate, refusing(code))
+        result, _, _ = await talk(activate, STAMP, refusing(code))
         failed(kind, "activation: expected 200, got %d why" % code, result)
         # What a call was to send is not to blame: who queues it must not drop it.
-        result, _, board = await talk(write, refusing(code))
+        result, _, board = await talk(write, STAMP, refusing(code))
         assert type(result) is (Unauthorised if kind is Rejected else kind), repr(result)
         known = {"state": "asked" if code == 500 else "refused"}
         assert board.record == known
 
 
 async def test_activation_is_never_sent_twice_by_itself():
-    async with Server([answer(b"1408088308"), CLOSE], [given()]) as server:
+    async with Server([STAMP, STAMP, CLOSE], [given()]) as server:
         murano = Board(server.url).murano
         await murano.timestamp()
         assert type(await caught(murano.activate())) is not None
-        assert asked(server.requests) == [b"GET /timestamp", FIRST]
+        assert asked(server.requests) == [TIME, TIME, FIRST]
 
 
 async def test_409_with_a_token_is_no_loss():
@@ -205,8 +212,8 @@ async def test_409_with_a_token_is_no_loss():
         await murano.activate()
         await write(murano)
 
-    result, requests, board = await data(both, CONFLICT, NO_CONTENT)
-    assert result is None and sent_with(requests[1]) == [b"X-Exosite-CIK: " + TOKEN.encode()]
+    result, requests, board = await data(both, STAMP, CONFLICT, NO_CONTENT)
+    assert result is None and sent_with(requests[2]) == [b"X-Exosite-CIK: " + TOKEN.encode()]
     assert board.record["token"] == TOKEN
 
 
@@ -304,35 +311,78 @@ async def test_a_refusal_is_not_asked_for_again_at_once():
         await write(murano)
 
     refused = refusing(404)
-    result, requests, board = await talk(use, refused, refused, given(), NO_CONTENT)
+    result, requests, board = await talk(use, STAMP, refused, refused, given(), NO_CONTENT)
     assert result is None, result
-    assert asked(requests) == [FIRST, FIRST, FIRST, WRITE]
+    assert asked(requests) == [TIME, FIRST, FIRST, FIRST, WRITE]
     assert board.record == {"token": TOKEN}
 
 
 async def test_retry_after_is_obeyed():
     refused = answer(b"", status="403 No", headers="Retry-After: 4000\r\n")
-    result, _, board = await talk(write, refused)
+    result, _, board = await talk(write, STAMP, refused)
     assert type(result) is Unauthorised and 3990 < board.murano._until <= 4001
 
 
-async def test_what_may_pass_is_asked_again_at_once():
+async def test_any_failure_is_not_asked_for_again_at_once():
+    busy = answer(b"", status="429 Too Many Requests", headers="Retry-After: 600\r\n")
+    portal = answer(b"<html>login</html>", headers="Content-Type: text/html\r\n")
+    for said, kind, most in (
+        (busy, Transient, 600),
+        (refusing(503), Transient, 75),
+        (portal, Transient, 75),
+        (CLOSE, Ended, 75),
+    ):
+
+        async def use(murano, kind=kind, most=most):
+            told = await caught(write(murano))
+            for _ in range(3):
+                again = await caught(write(murano))
+                assert type(told) is type(again) is kind and str(again) == str(told)
+                assert most * 0.55 < again.retry_after <= most
+            assert type(await caught(murano.activate())) is not kind  # asks at once
+
+        result, requests, _ = await talk(use, STAMP, said, refusing(404))
+        assert result is None, result
+        if said is not CLOSE:
+            assert asked(requests) == [TIME, FIRST, FIRST]
+
+
+async def test_a_network_that_is_away_is_no_failure_of_activation():
     async def use(murano):
-        failed(Transient, "got 503", await caught(write(murano)))
+        async def away():
+            raise Transient("no network")
+
+        murano.online = away
+        failed(Transient, "no network", await caught(write(murano)))
+        murano.online = None
         await write(murano)
 
-    result, _, _ = await talk(use, refusing(503), given(), NO_CONTENT)
-    assert result is None
+    result, requests, _ = await talk(use, STAMP, given(), NO_CONTENT)
+    assert result is None and asked(requests) == [TIME, FIRST, WRITE]
+
+
+async def test_a_failure_that_is_told_again_and_again_costs_no_heap():
+    board = Board("https://murano.example", client=Service())
+    board.store.fail = [OSError(28)]
+    gc.collect()
+    for count in range(200):
+        assert type(await caught(write(board.murano))) is OSError
+        if count == 10:
+            gc.collect()
+            before = gc.mem_alloc()
+    gc.collect()
+    assert gc.mem_alloc() - before < 500, gc.mem_alloc() - before
+    assert board.client.requests == ["GET /timestamp"]
 
 
 async def test_calls_at_the_same_time_activate_once():
     async def use(murano):
         await asyncio.gather(*[write(murano) for _ in range(3)])
 
-    connections = [[given(), NO_CONTENT, NO_CONTENT, NO_CONTENT]]
+    connections = [[STAMP, given(), NO_CONTENT, NO_CONTENT, NO_CONTENT]]
     async with Server(*connections) as server:
         await use(Board(server.url).murano)
-    assert asked(server.requests) == [FIRST, WRITE, WRITE, WRITE]
+    assert asked(server.requests) == [TIME, FIRST, WRITE, WRITE, WRITE]
 
 
 async def test_calls_that_meet_a_401_at_the_same_time_activate_once():
@@ -356,6 +406,42 @@ async def test_a_token_outlives_the_call_that_asked_for_it():
     assert board.record == {"token": service.secret} and service.count == 1
 
 
+async def test_who_gives_up_leaves_nothing_behind():
+    class Stalled(Service):
+        async def request(self, *args, **options):
+            self.requests.append(args[1])
+            await answered.wait()
+            raise Transient("stalled")
+
+    answered = asyncio.Event()
+    board = Board("https://murano.example", client=Stalled())
+    for count in range(20):
+        task = asyncio.create_task(write(board.murano))
+        await asyncio.sleep_ms(0)
+        task.cancel()
+        assert await caught(task, asyncio.CancelledError)
+        if count == 1:
+            gc.collect()
+            before = gc.mem_alloc()
+    gc.collect()
+    assert gc.mem_alloc() - before < 1000, gc.mem_alloc() - before
+    waiting = [asyncio.create_task(caught(write(board.murano))) for _ in range(3)]
+    await asyncio.sleep_ms(0)
+    answered.set()
+    for task in waiting:
+        failed(Transient, "stalled", await task)
+    assert board.client.requests == ["https://murano.example/timestamp"]
+
+
+async def test_different_steps_come_one_after_another():
+    service = Service(TOKEN, pause=True)
+    board = Board("https://murano.example", {"token": TOKEN}, client=service)
+    murano = board.murano
+    await asyncio.gather(murano.reprovision(), murano.reprovision(), murano.activate())
+    assert service.count == 2 and board.record["token"] == service.secret
+    assert service.requests == ["GET /timestamp", "POST /provision/activate"] * 3
+
+
 # The flash
 
 
@@ -366,18 +452,24 @@ async def test_a_token_that_the_flash_did_not_take_is_kept_in_ram():
 
         def full(name, data):
             if b"token" in data:
+                tried.append(name)
                 raise OSError(28)
             put(name, data)
 
         store.put = full
-        assert type(await caught(write(murano))) is OSError
-        assert type(await caught(write(murano))) is OSError
+        for _ in range(3):  # which is not worn by each call
+            assert type(await caught(write(murano))) is OSError
+        assert len(tried) == 1
+        murano._until = 0
+        assert type(await caught(write(murano))) is OSError and len(tried) == 2
         store.put = put
+        murano._until = 0
         await write(murano)
 
-    result, requests, board = await talk(use, given(), NO_CONTENT)
+    tried = []
+    result, requests, board = await talk(use, STAMP, given(), NO_CONTENT)
     assert result is None, result
-    assert asked(requests) == [FIRST, WRITE] and board.record == {"token": TOKEN}
+    assert asked(requests) == [TIME, FIRST, WRITE] and board.record == {"token": TOKEN}
 
 
 async def test_a_token_is_read_back_before_it_is_used():
@@ -386,9 +478,9 @@ async def test_a_token_is_read_back_before_it_is_used():
         store.put = lambda name, data: store.records.update({name: data.replace(b"0", b"1")})
         return await murano.activate()
 
-    result, requests, _ = await talk(use, given())
+    result, requests, _ = await talk(use, STAMP, given())
     failed(Broken, "expected to read back", result)
-    assert asked(requests) == [FIRST]
+    assert asked(requests) == [TIME, FIRST]
 
 
 async def test_without_a_mark_nothing_is_asked():
@@ -396,8 +488,33 @@ async def test_without_a_mark_nothing_is_asked():
         murano.settings.store.fail = [OSError(28)]
         await murano.activate()
 
-    result, requests, _ = await talk(use)
-    assert type(result) is OSError and requests == []
+    result, requests, _ = await talk(use, STAMP)
+    assert type(result) is OSError and asked(requests) == [TIME]
+
+
+async def test_what_was_never_sent_has_no_answer_to_be_lost():
+    down = Server([])
+    async with down:
+        url = down.url
+    board = Board(url)  # nobody listens there any more
+    failed(Ended, "while connecting", await caught(write(board.murano)))
+    assert board.record is None and board.store.log == []
+    async with Server([STAMP, CONFLICT]) as server:
+        board.murano = Board(server.url, store=board.store).murano
+        failed(Unauthorised, "is taken on", await caught(write(board.murano)))
+    # Nor is it Murano that a captive portal's page comes from.
+    result, requests, board = await talk(write, answer(b"<html>login</html>"))
+    failed(Transient, "timestamp: expected seconds", result)
+    assert asked(requests) == [TIME] and board.record is None
+
+
+async def test_a_refusal_says_that_nothing_was_given_out():
+    for code, state in ((404, "refused"), (403, "refused"), (409, "asked"), (503, "asked")):
+        result, _, board = await talk(activate, refusing(code), record={"state": "asked"})
+        assert isinstance(result, Transient) and board.record == {"state": state}
+    record = {"state": "asked", "token": TOKEN}  # a 401 may be what the lost token brought
+    result, _, board = await talk(reprovision, DENIED, record=record)
+    assert type(result) is Unauthorised and board.record == record
 
 
 # Re-provisioning of tokens
@@ -408,12 +525,12 @@ async def test_a_new_token_is_asked_for_with_the_old_one():
         await murano.reprovision()
         await write(murano)
 
-    result, requests, board = await data(use, given(OTHER), NO_CONTENT)
+    result, requests, board = await data(use, STAMP, given(OTHER), NO_CONTENT)
     assert result is None
-    assert parts(requests[0]) == expected(
+    assert parts(requests[1]) == expected(
         FIRST, b"id=12345678", X_Exosite_CIK=TOKEN.encode(), Content_Type=FORM
     )
-    assert sent_with(requests[1]) == [b"X-Exosite-CIK: " + OTHER.encode()]
+    assert sent_with(requests[2]) == [b"X-Exosite-CIK: " + OTHER.encode()]
     assert board.store.log[0] in (
         b'{"token": "%s", "state": "asked"}' % TOKEN.encode(),
         b'{"state": "asked", "token": "%s"}' % TOKEN.encode(),
@@ -429,9 +546,9 @@ async def test_a_new_token_that_is_refused_changes_nothing():
             failed(kind, "reprovision: expected 200, got %d" % code, told)
             await write(murano)
 
-        result, requests, board = await data(use, refusing(code), NO_CONTENT)
+        result, requests, board = await data(use, STAMP, refusing(code), NO_CONTENT)
         assert result is None and board.record["token"] == TOKEN
-        assert sent_with(requests[1]) == [b"X-Exosite-CIK: " + TOKEN.encode()]
+        assert sent_with(requests[2]) == [b"X-Exosite-CIK: " + TOKEN.encode()]
 
 
 async def test_without_credentials_there_is_nothing_to_replace():
@@ -606,6 +723,29 @@ class Presented:
         murano.client.present = lambda cert, key: self.pairs.append((cert, key))
 
 
+def pair_names(board):
+    """The records of the pair that waits, and of the one that was taken."""
+    return [record_name(kind, board.murano.url, ID) for kind in (NEW, PAIR)]
+
+
+def certified(own, **records):
+    """A board at its start, whose settings have `own`, and these (`new`, `kept`) in the store."""
+    store = Records()
+    url = "https://murano.example"
+    for kind, name in ((NEW, "new"), (PAIR, "kept")):
+        if name in records:
+            store.put(record_name(kind, url, ID), records[name])
+    service = Service(b"good")
+    service.present(*own)
+    board = Board(url, client=service, store=store, **CERTIFICATE)
+    board.settings.client_certificate = lambda: own
+    return board
+
+
+OLD = b"old", b"its key"
+GOOD = b"good", b"its key"
+
+
 async def test_certificates_need_no_header():
     result, requests, board = await talk(write, NO_CONTENT, **CERTIFICATE)
     assert result is None
@@ -644,8 +784,9 @@ async def test_another_certificate():
     )
     pair = der("client.pem"), der("client-key.pem")
     assert shown[0].pairs == [pair]
-    assert board.store.log == [pack_pair(*pair), "client-new > client"]
-    assert unpack_pair(board.store.get("client")) == pair
+    new, kept = pair_names(board)
+    assert board.store.log == [pack_pair(*pair), "%s > %s" % (new, kept)]
+    assert unpack_pair(board.store.get(kept)) == pair
 
 
 async def test_what_is_no_certificate_is_not_sent():
@@ -689,11 +830,11 @@ async def test_after_a_lost_answer_both_certificates_are_tried():
             result = await caught(write(murano))
         if len(found) == 2:
             assert result is None and shown.pairs == [pair]
-            assert sorted(board.store.records) == ["client"]
+            assert sorted(board.store.records) == pair_names(board)[1:]
         else:
             assert type(result) is (Unauthorised if found == [DENIED] else Transient)
             assert shown.pairs == [pair, (None, None)]
-            assert sorted(board.store.records) == ["client-new"]
+            assert sorted(board.store.records) == pair_names(board)[:1]
 
 
 async def test_a_certificate_in_use_is_not_written_over():
@@ -701,14 +842,64 @@ async def test_a_certificate_in_use_is_not_written_over():
     shown = []
 
     async def use(murano):
-        murano.settings.store.put("client-new", pack_pair(*pair))
+        murano.settings.store.put(record_name(NEW, murano.url, ID), pack_pair(*pair))
         shown.append(Presented(murano))
         await replace(murano)
 
     result, requests, board = await talk(use, DENIED, NO_CONTENT, NO_CONTENT, **CERTIFICATE)
     assert result is None and asked(requests) == [PROBE, PROBE, FIRST]
     assert shown[0].pairs == [pair, (der("client.pem"), der("client-key.pem"))]
-    assert unpack_pair(board.store.get("client"))[0] == der("client.pem")
+    assert unpack_pair(board.store.get(pair_names(board)[1]))[0] == der("client.pem")
+
+
+async def test_a_certificate_that_was_taken_is_presented_from_the_start():
+    board = certified(OLD, kept=pack_pair(*GOOD))
+    assert board.client.presented == [b"old", b"good"]
+    await write(board.murano)
+    # Another product or identity never sees it, nor does one that has no certificates.
+    for url, identity, auth in (
+        ("https://other.example", ID, "certificate"),
+        (board.murano.url, "another", "certificate"),
+        (board.murano.url, ID, "cik"),
+    ):
+        settings = Settings({"murano_url": url, "murano_auth": auth}, board.store)
+        Murano(settings, identity, board.client)
+        assert board.client.presented == [b"old", b"good"]
+
+
+async def test_a_damaged_record_of_a_certificate_counts_as_none():
+    board = certified(GOOD, kept=b"damaged", new=b"damaged")
+    await write(board.murano)
+    board.client.secret = b"another"
+    for _ in range(2):
+        failed(Unauthorised, "the client certificate", await caught(board.murano.activate()))
+    board.client.secret = b"good"
+    await replace(board.murano)
+    assert board.client.secret == der("client.pem")
+    board.murano._until = 0
+    await write(board.murano)
+    assert sorted(board.store.records) == pair_names(board)[1:]
+
+
+async def test_the_settings_own_certificate_is_tried_where_the_stored_one_is_no_good():
+    board = certified(GOOD, kept=pack_pair(*OLD))
+    await write(board.murano)
+    assert board.client.presented == [b"good", b"old", b"good"]
+    assert board.store.records == {}
+    # It stays where that is no better, or nobody says so.
+    for own, lose in ((OLD, 0), ((None, None), 0), ((b"older", b"its key"), 0), (GOOD, 1)):
+        board = certified(own, kept=pack_pair(b"other", b"its key"))
+        send = board.client.request
+
+        async def request(method, url, board=board, send=send, lose=lose, **options):
+            board.client.lose = lose if "?instar" in url else 0
+            return await send(method, url, **options)
+
+        board.client.request = request
+        result = await caught(write(board.murano))
+        assert type(result) is (Transient if lose else Unauthorised), repr(result)
+        assert board.client.shown == b"other"
+        assert sorted(board.store.records) == pair_names(board)[1:]
 
 
 async def caught(awaitable, kind=Exception):

@@ -12,7 +12,6 @@ from test_files_power import each_cut
 from instar import memory
 from instar.crypto.pem import from_pem
 from instar.errors import Transient, Unauthorised
-from instar.servers.murano.credentials import unpack_pair
 from instar.store import Store
 
 URL = "https://murano.example"
@@ -185,17 +184,14 @@ def test_another_password_whose_answer_is_lost_and_another():
 
 
 class CertifiedBoard(Powered):
-    """It presents what the store has as `client`, else the factory's, as Settings does."""
+    """Its settings have the factory's certificate."""
 
     def start(self):
+        factory = self.secret, b"its key"
+        self.service.present(*factory)
         murano = Powered.start(self)
-        murano.settings.client_certificate = self.pair
-        self.service.present(*self.pair())
+        murano.settings.client_certificate = lambda: factory
         return murano
-
-    def pair(self):
-        kept = Store("/store").get("client")
-        return unpack_pair(kept) if kept else (self.secret, b"its key")
 
 
 def test_another_certificate_is_never_lost():

@@ -1,9 +1,7 @@
 import os
 
 from instar.errors import Rejected
-from instar.servers.murano.credentials import pack_pair
 from instar.settings import Settings
-from instar.store import Store
 
 
 def refusal(values):
@@ -231,21 +229,3 @@ def test_muranos_settings():
     assert "got 301" in refusal({"murano_wait": 301})
     assert "cik, token, password or certificate" in refusal({"murano_auth": "basic"})
     assert "allow_plain_http" in refusal({"murano_url": "http://p.example"})
-
-
-def test_a_certificate_that_murano_took_is_the_one_to_show():
-    root = f"/tmp/instar-settings-{os.urandom(6).hex()}"
-    store = Store(root)
-    for name in ("cert", "key"):
-        with open(f"{root}/{name}", "wb") as file:
-            file.write(b"\x30" + name.encode())
-    given = {"client_cert": root + "/cert", "client_key": root + "/key"}
-    older = b"\x30cert", b"\x30key"
-    store.put("client", pack_pair(b"\x30new cert", b"\x30new key"))
-    assert Settings(given, store).client_certificate() == older  # another server's business
-    given["murano_auth"] = "certificate"
-    assert Settings(given, store).client_certificate() == (b"\x30new cert", b"\x30new key")
-    with open(root + "/client", "r+b") as file:
-        file.seek(15)
-        file.write(b"?")
-    assert Settings(given, store).client_certificate() == older

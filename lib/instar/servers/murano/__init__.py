@@ -6,8 +6,9 @@
 #   change = await murano.wait("thermostat", seconds=240)    # a Change, or None
 #
 # The first call provisions the board; a 401 later does so again, while what is stored stays until
-# there is something better (activation.py). Every method raises Transient (also for answers that
-# no Murano gives: they may be a captive portal's), Unauthorised, or Rejected for what stays wrong.
+# there is something better (activation.py). Where that fails, each call raises that error until it
+# is time to ask again. Every method raises Transient (also for answers that no Murano gives:
+# they may be a captive portal's), Unauthorised, or Rejected for what stays wrong.
 # form.py has the encoding; the other modules of this folder come into the heap when needed.
 # SPDX-License-Identifier: MIT
 
@@ -49,11 +50,17 @@ class Murano:
         self.unsaved = None  # a token that the flash did not take: it is not shown again
         self._answered = False  # whether the server ever said anything
         self._auth = None  # the headers that authenticate, {} for certificates, or None
-        self._lock = asyncio.Lock()  # one provisioning at a time
+        self._under_way = None  # a provisioning: its step, an Event for its end, its error
         self._backoff = Backoff(settings.retry_interval, settings.retry_interval_max)
         self._uptime = Stopwatch()
-        self._refusal = None  # why the server does not take this board
-        self._until = 0  # seconds of uptime: before, it is not asked again
+        self._failure = None  # why there are no credentials that work
+        self._until = 0  # seconds of uptime: before, nobody is asked again
+        if settings.murano_auth == "certificate":
+            from .credentials import PAIR, stored_pair
+
+            if pair := stored_pair(self, PAIR):
+                client.present(*pair)
+            memory.forget("instar.servers.murano.credentials")
 
     # Resources
 
@@ -157,21 +164,23 @@ class Murano:
     async def call(self, method, path, headers=None, data=None, **options):
         """An authenticated request. The answer is not checked, but is never a 401: that activates
         once more, and sends once more. options: those of http.Client.request()."""
-        self._raise_refusal()
+        self._raise_failure()
         auth = self._auth
         for again in (False, True):
             if auth is None or again:
+                if self.online:
+                    await self.online()  # a network that is away is no failure to remember
                 await self._provision("renew", auth)
                 auth = self._auth
             response = await self.send(method, path, auth, headers, data, **options)
             if response.status_code != 401:
-                self._refusal = None
+                self._failure = None
                 self._backoff.reset()
                 return response
             await response.close()
         text = "identity %s: expected %s to take its credentials, got 401 right after activation: "
         text += "an operator has to reset the identity there, then this board activates itself"
-        raise self._refused(text % (self.identity, self.domain))
+        raise self._remembered(Unauthorised(text % (self.identity, self.domain)))
 
     async def send(self, method, path, auth, headers=None, data=None, **options):
         """One request with the headers `auth` ({} for none), and its Response."""
@@ -222,54 +231,58 @@ class Murano:
         return printable(body)
 
     async def _provision(self, step, *given):
-        # A task of its own: who is cancelled while he waits must not take the token with him. To
-        # wait for the task would hand the cancellation on to it, the event does not.
-        done = asyncio.Event()
-        task = asyncio.create_task(self._locked(step, given, done))
-        await done.wait()
-        await task
+        # One task for all who ask meanwhile: they get what it brings. Who is cancelled while he
+        # waits must not take the token with him: to wait for the task would hand the cancellation
+        # on to it, the event does not.
+        while task := self._under_way:
+            await task[1].wait()
+            if task[0] == step != "reprovision":
+                break
+        else:
+            if step == "renew":
+                if self._auth is not given[0]:
+                    return  # another task was quicker
+                self._raise_failure()
+            task = self._under_way = [step, asyncio.Event(), None]
+            asyncio.create_task(self._do(task, given))  # noqa: RUF006 (the loop holds it)
+            await task[1].wait()
+        if task[2]:
+            raise task[2]
 
-    async def _locked(self, step, given, done):
+    async def _do(self, task, given):
+        step = task[0]
         try:
-            async with self._lock:
-                # Another task may have been quicker.
-                if step != "renew" or self._auth is given[0]:
-                    await self._do(step, given)
-        finally:
-            done.set()
+            self.feed()  # modules are imported, the flash is written
+            from . import activation
 
-    async def _do(self, step, given):
-        if step == "renew":
-            self._raise_refusal()
-        self.feed()  # modules are imported, the flash is written
-        from . import activation
-
-        try:
             self._auth = await getattr(activation, step)(self, *given)
-            self._refusal = None
-        except Unauthorised as error:
-            if step != "reprovision":  # which says nothing of the credentials in use
-                self._refused(str(error), error)
-            raise
-        except Rejected as error:
-            if step != "renew":
-                raise
-            # The settings' fault, not that of what was to be sent.
-            raise self._refused(str(error))
+            self._failure = None
+        except Exception as error:
+            if step == "renew" and isinstance(error, Rejected):
+                error = Unauthorised(str(error))  # the settings' fault, not that of what was to go
+            if step == "renew" or (step == "activate" and isinstance(error, Unauthorised)):
+                self._remembered(error)
+            task[2] = error
         finally:
             for name in ("activation", "credentials", "pairs"):
                 memory.forget("instar.servers.murano." + name)
+            self._under_way = None
+            task[1].set()
 
-    def _refused(self, text, error=None):
-        self._refusal = text
+    def _remembered(self, error):
+        self._failure = error
         self._until = self._uptime.seconds() + self._backoff.delay(error)
-        return Unauthorised(text)
+        return error
 
-    def _raise_refusal(self):
+    def _raise_failure(self):
         # An application that writes every second must not ask every second.
         left = self._until - self._uptime.seconds()
-        if self._refusal and left > 0:
-            raise Unauthorised(self._refusal, left)
+        if self._failure and left > 0:
+            # A new one, as each raise of the same would add to its traceback.
+            error = type(self._failure)(*self._failure.args)
+            if isinstance(error, Transient):
+                error.retry_after = left
+            raise error
 
 
 def _query(aliases):

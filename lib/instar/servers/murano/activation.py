@@ -5,7 +5,8 @@
 #   headers = await renew(murano, headers)       # these met a 401
 #
 # The rules, each so that nothing is lost: a token is shown once, so it is in the flash, read back,
-# before it is used, and a mark there says beforehand that one was asked for. A password is in the
+# before it is used, and a mark there says beforehand that one was asked for: once there is a
+# connection, as what is not sent has no answer that could be lost. A password is in the
 # flash before it is sent. What is stored is not erased for a 401: if that was a glitch, activation
 # answers 409, and the board would have nothing left. And activation is never sent twice by itself.
 # pairs.py has the same for certificates.
@@ -142,10 +143,10 @@ async def _activate(murano, credentials, refused):
 
 
 async def _ask_token(murano, credentials, refused, auth):
-    if murano.online:
-        await murano.online()  # a network that is away is no lost answer
     state = credentials.state
     if state is None:
+        if refused is None:  # else the server answered a moment ago
+            await murano.timestamp()  # opens the connection
         credentials.keep(state="asked")
     response = await _post(murano, auth)
     status = response.status_code
@@ -154,7 +155,8 @@ async def _ask_token(murano, credentials, refused, auth):
         credentials.settle(token)
         murano.unsaved = None
         return _headers(murano, token)
-    if state is None and is_final(status):
+    # (With `auth`, a 401 may well be what the token that was lost has brought.)
+    if is_final(status) and (state is None or (state == "asked" and status != 409 and not auth)):
         credentials.keep(state="refused")
     if auth:
         murano.check(response, "reprovision", 200)

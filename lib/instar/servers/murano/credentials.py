@@ -1,5 +1,5 @@
-# What this board has to show to one Murano product: a record in the store, of that product and
-# identity alone, so that no other product ever gets it. In the heap only while it is needed.
+# What this board has to show to one Murano product: records in the store, of that product and
+# identity alone, so that no other product ever gets them. In the heap only while it is needed.
 #
 #   credentials = Credentials(settings, "https://example.m2.exosite.io", "12345678")
 #   credentials.current              # the secret to show, or None
@@ -8,15 +8,19 @@
 # The record is JSON: "token" or "password"; "new", a password whose acceptance is not known;
 # "state", of a request for a token, written before it is sent:
 #   "asked"     sent, and its answer is not known: the token it brought may be lost
-#   "refused"   the answer to the first one was no; the next ones are not marked anew, as each
-#               mark is an operation of the flash
+#   "refused"   the answer to one was no; the next ones are not marked anew, as each mark is an
+#               operation of the flash
 #   "damaged"   (found when it is read) the flash does not hold what was written
-# A new client certificate waits in the record `client-new`, and is moved to `client`.
+# Client certificates that this board was given by reprovision() are records of their own: NEW
+# waits for the server's word, and is moved to PAIR.
 # SPDX-License-Identifier: MIT
 
 from binascii import crc32
 
 from ...errors import Broken
+
+PAIR = "client"
+NEW = "client-new"
 
 
 class Credentials:
@@ -28,7 +32,7 @@ class Credentials:
         self.field = "password" if password else "token"
         self.given = settings.murano_password if password else settings.murano_token
         self._store = settings.store
-        self._name = "murano-%08x" % crc32((url + "\n" + identity).encode())
+        self._name = record_name("murano", url, identity)
         try:
             self._record = self._store.get_json(self._name) or {}
         except (Broken, ValueError):
@@ -72,9 +76,24 @@ class Credentials:
         self._record = record
 
 
+def record_name(kind, url, identity):
+    """The name of a record for this product and this identity."""
+    return "%s-%08x" % (kind, crc32((url + "\n" + identity).encode()))
+
+
+def stored_pair(murano, kind):
+    """(certificate, key) in DER of the record PAIR or NEW, or None. A damaged one counts as none:
+    the server says if another will not do."""
+    try:
+        data = murano.settings.store.get(record_name(kind, murano.url, murano.identity))
+    except Broken:
+        return None
+    return unpack_pair(data) if data else None
+
+
 def pack_pair(cert, key):
-    """A certificate and its key, both DER, as the records `client` and `client-new` hold them:
-    the certificate's size in 2 bytes, big-endian, the certificate, the key."""
+    """A certificate and its key, both DER, as the records PAIR and NEW hold them: the
+    certificate's size in 2 bytes, big-endian, the certificate, the key."""
     return len(cert).to_bytes(2, "big") + cert + key
 
 

@@ -3,19 +3,17 @@
 #   headers = await replace(murano, pem_text, key_der)     # always {}: TLS authenticates
 #   headers = await other(murano)                          # a 401: is there another certificate?
 #
-# The new pair is stored as `client-new` before it is sent, and moved to `client` once the server
-# has taken it, where Settings.client_certificate() looks first. A cut between leaves both, and the
-# next 401 finds out.
+# The new pair is stored as NEW before it is sent, and moved to PAIR once the server has taken it,
+# where Murano looks at each start; it has precedence over the settings' own. A cut between leaves
+# both, and the next 401 finds out. The settings' own is then tried as well: it may be newer.
 # Limits: whether the certificate names this identity is not checked.
 # SPDX-License-Identifier: MIT
 
 from ... import memory
 from ...errors import Rejected, Unauthorised
 from .activation import ACTIVATE, is_final, works
-from .credentials import pack_pair, unpack_pair
+from .credentials import NEW, PAIR, pack_pair, record_name, stored_pair
 
-_NEW = "client-new"
-_PAIR = "client"
 _PEM = {"Content-Type": "application/x-pem-file; charset=utf-8"}
 
 
@@ -26,37 +24,48 @@ async def replace(murano, certificate, key):
     """
     cert = _checked(certificate, key)
     store = murano.settings.store
-    if store.get(_NEW) and not await works(murano, {}):
+    new = record_name(NEW, murano.url, murano.identity)
+    if stored_pair(murano, NEW) and not await works(murano, {}):
         await other(murano)  # the one in use: it must not be written over
-    store.put(_NEW, pack_pair(cert, key))
+    store.put(new, pack_pair(cert, key))
     response = await murano.send("POST", ACTIVATE, {}, _PEM, certificate, idempotent=False)
     if response.status_code == 204:
-        store.move(_NEW, _PAIR)
+        store.move(new, record_name(PAIR, murano.url, murano.identity))
         murano.client.present(cert, key)
         return {}
     if is_final(response.status_code):
-        store.delete(_NEW)
+        store.delete(new)
     murano.check(response, "reprovision", 204)
 
 
 async def other(murano):
-    """{} if the pair that waits in the store is the one that the server takes. Raises
-    Unauthorised if it is not, or if there is none."""
+    """{} if the server takes another pair than the one in use: the one that waits in the store,
+    or the settings' own. Raises Unauthorised if it does not, or if there is none."""
     store = murano.settings.store
-    if pair := store.get(_NEW):
-        taken = False
-        murano.client.present(*unpack_pair(pair))
-        try:
-            taken = await works(murano, {})
-        finally:
-            if not taken:
-                murano.client.present(*murano.settings.client_certificate())
-        if taken:
-            store.move(_NEW, _PAIR)
-            return {}
+    new, pair = [record_name(kind, murano.url, murano.identity) for kind in (NEW, PAIR)]
+    waiting, kept = stored_pair(murano, NEW), stored_pair(murano, PAIR)
+    own = murano.settings.client_certificate()
+    if waiting and await _takes(murano, waiting, kept or own):
+        store.move(new, pair)
+        return {}
+    if kept and own[0] and own != kept and await _takes(murano, own, kept):
+        store.delete(pair)
+        return {}
     text = "identity %s: expected %s to take the client certificate, got 401: its subject's CN has"
     text += " to be the identity; an operator may have to reset the identity there"
     raise Unauthorised(text % (murano.identity, murano.domain))
+
+
+async def _takes(murano, pair, former):
+    # Whether the server takes `pair`: then it is presented from now on, else `former` is again.
+    taken = False
+    murano.client.present(*pair)
+    try:
+        taken = await works(murano, {})
+    finally:
+        if not taken:
+            murano.client.present(*former)
+    return taken
 
 
 def _checked(certificate, key):
