@@ -14,6 +14,7 @@ MINIMAL = '{"client_id":"id1","client_secret":"s1","channels":null}'
 
 
 class Settings:
+    mender_url = murano_url = magistrala_url = ""
     bootstrap_profile = "clients"
     bootstrap_plain_http = True
     external_key = KEY

@@ -222,7 +222,7 @@ class Recorder:
     """In the place of http.Client: keeps what it was made with, and whether it was closed."""
 
     def __init__(self, **options):
-        Recorder.options, Recorder.closed = options, False
+        Recorder.made, Recorder.options, Recorder.closed = self, options, False
 
     def prepare(self):
         pass
@@ -235,12 +235,15 @@ class Recorder:
 
 
 async def test_the_connection_is_as_the_settings_say():
-    settings = Settings(http_timeout=7, bootstrap_plain_http=False)
+    settings = Settings("https://Boot.example/x", http_timeout=7, bootstrap_plain_http=False)
+    settings.mender_url = "https://updates.example:8443"
     settings.ca_certificates = lambda: [b"ca"]
     settings.client_certificate = lambda: (b"cert", b"key")
     original, servers.Client = servers.Client, Recorder
     await raises(Transient, "away", bootstrap(settings, ID, feed=len))
     servers.Client = original
+    own = [(True, "updates.example", 8443), (True, "Boot.example", 443)]
+    assert Recorder.made.own == own
     options = Recorder.options
     assert (options["ca"](), options["cert"], options["key"]) == ([b"ca"], b"cert", b"key")
     assert options["allow_plain"] is False and options["timeout"] == 7

@@ -1,5 +1,6 @@
 # What the board does in test_http_tls.py: one JSON object from stdin, one to stdout.
 # {"urls": [...], "client": {...}, "request": {...}} -> {"results": [...], "ticks": 9}
+# "own": URLs whose origins see the client's certificate; the others do not.
 # "present": a certificate and a key that the client shows after the first request.
 import asyncio
 import binascii
@@ -9,6 +10,7 @@ import sys
 
 from instar.errors import InstarError
 from instar.http import Client
+from instar.http.message import split_url
 
 
 def from_files(options):
@@ -47,6 +49,7 @@ async def main(task):
 
     ticking = asyncio.create_task(ticker())
     client = Client(**from_files(task["client"]))
+    client.own = [split_url(url)[0] for url in task["own"]]
     results = []
     for url in task["urls"]:
         try:

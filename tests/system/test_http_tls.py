@@ -157,11 +157,22 @@ def peer():
         one.listener.close()
 
 
-def board(*urls: str, request: dict | None = None, present: dict | None = None, **client) -> dict:
+def board(
+    *urls: str,
+    request: dict | None = None,
+    present: dict | None = None,
+    own: list[str] | None = None,
+    **client,
+) -> dict:
     """What the board made of a GET of each URL with one Client, which after the first one
-    presents another certificate if there is one."""
+    presents another certificate if there is one. own: URLs of the servers that see it."""
     client = {key: _paths(value) for key, value in client.items()}
-    task = {"urls": urls, "client": {"timeout": 5, **client}, "request": request or {}}
+    task = {
+        "urls": urls,
+        "client": {"timeout": 5, **client},
+        "request": request or {},
+        "own": own or [],
+    }
     if present:
         task["present"] = {key: _paths(value) for key, value in present.items()}
     done = subprocess.run(
@@ -288,6 +299,29 @@ def test_another_client_certificate_is_shown_from_the_next_connection_on(authori
     assert [result["status"] for result in results] == [200] * 3
     assert server.seen == ["device-1", "device-2", "device-2"]
     assert server.accepted == 2
+
+
+def test_a_client_certificate_is_for_the_origins_that_it_was_meant_for(authority, peer):
+    def look(connection, server):
+        while server.read(connection):
+            server.seen.append(bool(connection.getpeercert()))
+            connection.sendall(OK)
+
+    certificate = authority.issue("localhost")
+    servers = [peer(certificate, look, verify_mode=ssl.CERT_OPTIONAL) for _ in range(2)]
+    for server in servers:
+        server.seen = []
+        server.context.load_verify_locations(authority.pem)
+    own, other = (server.url() for server in servers)
+    mine = authority.issue("device-1")
+    pair = {"cert": mine.with_suffix(".crt"), "key": mine.with_suffix(".key")}
+    urls = [other, own, other, own]
+    options = {"ca": [authority.der], "max_connections": 1, **pair}
+    results = board(*urls, own=[own], **options)["results"]
+    assert [result["status"] for result in results] == [200] * 4
+    assert [server.seen for server in servers] == [[True, True], [False, False]]
+    results = board(*urls, own=[own], present=pair, **options)["results"]
+    assert [server.seen for server in servers] == [[True] * 4, [False] * 4]
 
 
 # What goes wrong on the way

@@ -7,8 +7,18 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import ssl
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from lab import GOOD, MURANO_HEAP, Lab, image, sha256
 
 # Records its starts, and writes back what it hears: at once, and once for each change.
@@ -26,6 +36,21 @@ async def run(agent):
     agent.watch("say", heard)
     while True:
         await asyncio.sleep_ms(100)
+"""
+# Records its starts; the first one ends when it was in vain.
+RESTARTS = """
+import asyncio
+
+async def run(agent):
+    count = int((agent.settings.store.get("starts") or b"0").decode()) + 1
+    agent.settings.store.put("starts", str(count).encode())
+    agent.record("starts", count)
+    await asyncio.sleep(2)
+    if count == 1:
+        agent.leaving()
+        agent.board.reset()
+    while True:
+        await asyncio.sleep(1)
 """
 RESOURCES = ("starts", "say", "heard")
 CRASH = "raise RuntimeError('the sensor library does not start')\n"
@@ -65,28 +90,62 @@ def test_a_board_activates_itself_and_says_what_it_runs(lab, auth):
     assert identity["identity"] == lab.mac and identity["state"] == "provisioned"
 
 
-def test_a_board_with_a_certificate_needs_no_activation(lab, server):
+def certified(lab, server):
+    """A board with release-1 that has a certificate, a device of a product for those."""
     settings = lab.product({"murano_auth": "certificate"}, auth="certificate")
     lab.flash(settings=settings)
-    settings["murano_identity"] = lab.mac
-    from cryptography import x509
-    from cryptography.hazmat.primitives import serialization
-
     cert, key = server.issue_certificate(lab.mac)
     files = {
-        "/cert.der": x509.load_pem_x509_certificate(cert.encode()).public_bytes(
-            serialization.Encoding.DER
-        ),
-        "/key.der": serialization.load_pem_private_key(key.encode(), None).private_bytes(
-            serialization.Encoding.DER,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
+        "/cert.der": x509.load_pem_x509_certificate(cert.encode()).public_bytes(Encoding.DER),
+        "/key.der": load_pem_private_key(key.encode(), None).private_bytes(
+            Encoding.DER, PrivateFormat.PKCS8, NoEncryption()
         ),
     }
-    settings |= {"client_cert": "/cert.der", "client_key": "/key.der"}
+    settings |= {"client_cert": "/cert.der", "client_key": "/key.der", "murano_identity": lab.mac}
     lab.flash(settings=settings, files=files)
-    lab.meet()
+    return lab
+
+
+def test_a_board_with_a_certificate_needs_no_activation(lab, server):
+    certified(lab, server).meet()
     assert lab.otau("release-1") == ["INSTALLED_VERSION"]
+
+
+class Storage(ThreadingHTTPServer):
+    """Gives `data` to everyone, asks for a certificate, and keeps what it saw of each visitor."""
+
+    def __init__(self, authority, data):
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                storage.seen.append((self.connection.getpeercert(), dict(self.headers)))
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            def log_message(self, *_):
+                pass
+
+        storage, self.seen = self, []
+        super().__init__(("127.0.0.1", 0), Handler)
+        context = authority.server_context(["localhost"])
+        authority.demand(context)
+        context.verify_mode = ssl.CERT_OPTIONAL
+        self.socket = context.wrap_socket(self.socket, server_side=True)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
+def test_an_offers_url_gets_no_credential_of_the_board(lab, server):
+    certified(lab, server).meet()
+    with Storage(server.server.ca, lab.artifact("release-2").read_bytes()) as storage:
+        offer = {"version": "release-2", "name": "Elsewhere", "type": "FILE"}
+        offer["payload"] = f"https://localhost:{storage.server_port}/release-2.mender"
+        server.set_resource("lab", lab.mac, "config_otau", json.dumps(offer))
+        lab.run("success")
+        storage.shutdown()
+    ((certificate, headers),) = storage.seen
+    assert not certificate and sorted(headers) == ["Host", "User-Agent"]
+    assert lab.otau("release-2") == installed() and lab.slot() == "ota_1"
 
 
 def test_data_goes_both_ways(lab, server):
@@ -275,6 +334,26 @@ def test_an_outage_delays_records_and_loses_none(lab, server):
     lab.run("recorded")
     lab.run("recorded")
     assert lab.told("starts") == ["1", "2", "3"]
+
+
+def test_a_start_without_network_is_dated_by_the_next(tmp_path, server):
+    slow = dt.datetime.now(dt.timezone.utc) - dt.timedelta(hours=12)
+    since_2000 = slow - dt.datetime(2000, 1, 1, tzinfo=dt.timezone.utc)
+    lab = Lab(tmp_path, server, heap=MURANO_HEAP, rtc_us=int(since_2000.total_seconds() * 1e6))
+    flashed(lab, {"ntp_host": ""}, {"resources": RESOURCES}, app=RESTARTS)
+    server.faults({"match": ".", "drop": "before", "times": 1000})
+
+    def until(event):
+        if event["event"] == "reset":
+            server.faults()  # the network is back
+        return event["event"] == "recorded"
+
+    began = dt.datetime.now().timestamp()
+    lab.run(until)
+    assert lab.told("starts") == ["1", "2"]
+    first, second = (stamp / 1e6 for stamp, _ in server.history("lab", lab.mac, "starts"))
+    # Murano's time is whole seconds.
+    assert began - 1 < first < second - 1 and second < dt.datetime.now().timestamp() + 1
 
 
 @pytest.mark.parametrize("how", ["file", "data"])

@@ -63,6 +63,7 @@ class Client:
     ):
         self._ca = ca
         self._pair = (cert, key)
+        self.own = []  # the origins that see them, (secure, host, port) each; none: all do
         self._context = None
         self._allow_plain = allow_plain
         self._timeout_ms = int(timeout * 1000)
@@ -71,10 +72,8 @@ class Client:
         self._idle_ms = int(idle_timeout * 1000)
         self._max_connections = max_connections
         self._max_body = max_body
-        self._user_agent = user_agent or "instar/%s (MicroPython; %s)" % (
-            __version__,
-            sys.platform,
-        )
+        ours = "instar/%s (MicroPython; %s)" % (__version__, sys.platform)
+        self._user_agent = user_agent or ours
         self._feed = feed
         self._connections = []  # those in use and those kept; the longest idle come first
         self._buffers = []
@@ -157,9 +156,7 @@ class Client:
             await response.load(self._max_body)
         return response
 
-    # See request().
-
-    def get(self, url, **options):
+    def get(self, url, **options):  # as request(), like those below
         return self.request("GET", url, **options)
 
     def post(self, url, **options):
@@ -242,6 +239,9 @@ class Client:
         if origin[0] and not self._context:
             self._make_context()
         context = self._context if origin[0] else None
+        if context and self.own and origin not in self.own:
+            self._make_context()  # the first one has taken the pair, so this is one without
+            context, self._context = self._context, context
         # The buffer of a connection that is gone goes on: 4 KiB in one piece may be hard to find.
         buffer = self._buffers.pop() if self._buffers else bytearray(BUFFER)
         connection = Connection(origin, buffer, self._timeout_ms, self._feed)
