@@ -83,6 +83,6 @@ def _forget_one(package):
     # No list of the names: this is called where the heap is full.
     for name in sys.modules:
         if name == package or name.startswith(package + "."):
-            del sys.modules[name]
+            sys.modules.pop(name, None)  # no value: its import found no room; del raises there
             return True
     return False

@@ -131,6 +131,10 @@ async def test_what_is_no_info():
     for text in ("", "a,b", "a,1,2", "a,x,2,d", "a,-1,2,d", "a,12345678901,2,d", "<html>,,,"):
         async with Server([answer(text)]) as server:
             await raises(Transient, "expected type,size,updated", Bare(server).info("fw"))
+    async with Server([answer("X-Exosite-CIK: hush")]) as server:
+        murano = Bare(server)
+        murano.secrets = ["hush"]
+        await raises(Transient, "description, got '(not shown)'", murano.info("fw"))
     for status, kind in (("404 Not Found", Rejected), ("401 Unauthorized", Unauthorised)):
         async with Server([answer(b"<html>", status)]) as server:
             await raises(kind, "info of fw: expected 200, got 4", Bare(server).info("fw"))
@@ -183,7 +187,7 @@ async def test_every_kind_of_range():
             assert stream.total == end
         # The whole instead: what is there is dropped, and what was not asked for.
         if end == 5120:
-            body, _, _ = await fetched(chunked(BLOB, None, "206 Partial Content"), **options)
+            body, _, _ = await fetched(chunked(BLOB, None), **options)
             assert body == part
 
 
@@ -231,6 +235,15 @@ async def test_a_wrong_content_range():
         head = "HTTP/1.1 206 OK\r\nContent-Length: 0\r\nContent-Range: bytes %s\r\n\r\n" % came
         words = "expected Content-Range: bytes 99-5119/5120, got bytes " + came
         await refused(Rejected, words, head.encode(), first=99)
+
+
+async def test_only_a_200_without_a_content_range_is_the_whole():
+    head = "HTTP/1.1 206 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    reply = head.encode() + b"%x\r\n" % 5021 + BLOB[99:] + b"\r\n0\r\n\r\n"
+    words = "expected Content-Range: bytes 99-5119/5120, got none"
+    await refused(Rejected, words, reply, first=99)
+    words = "expected Content-Range: bytes 0-5119/5120, got none"
+    await refused(Rejected, words, answer(BLOB, "206 Partial Content"))
 
 
 async def test_a_wrong_length():

@@ -91,11 +91,13 @@ class Client:
         return self._ca() if callable(self._ca) else self._ca
 
     def _make_context(self):
-        from .trust import tls_context
+        try:
+            from .trust import tls_context
 
-        self._context = tls_context(self._authorities(), *self._pair)
+            self._context = tls_context(self._authorities(), *self._pair)
+        finally:
+            memory.forget("instar.http.trust")
         self._pair = (None, None)  # the context holds it
-        memory.forget("instar.http.trust")
 
     def present(self, cert, key):
         """Another certificate of this board with its key, in DER, for every connection from now
@@ -153,7 +155,11 @@ class Client:
         else:
             raise Transient("%s: too many redirects" % request.origin[1])
         if not stream:
-            await response.load(self._max_body)
+            try:
+                await response.load(self._max_body)
+            except BaseException:  # a full heap, too
+                await response.close()
+                raise
         return response
 
     def get(self, url, **options):  # as request(), like those below
@@ -257,8 +263,7 @@ class Client:
     async def _wait_for_room(self, limit_ms, patient):
         self._freed.clear()
         if patient:
-            await self._freed.wait()
-            return
+            return await self._freed.wait()
         for connection in self._connections:
             if connection.patient and not connection.wanted:
                 connection.wanted = True  # it ends by itself, see wire.py
@@ -276,11 +281,11 @@ class Client:
     def _release(self, connection, reusable):
         # Called by the Response when it is done with the connection.
         if not reusable or connection.retired or connection not in self._connections:
-            self._drop(connection)
-            return
-        for other in [c for c in self._connections if c.origin == connection.origin]:
-            if not other.busy:
+            return self._drop(connection)
+        for other in self._connections:
+            if other.origin == connection.origin and not other.busy:
                 self._drop(other)
+                break
         connection.busy = False
         connection.idle_since = time.ticks_ms()
         self._connections.remove(connection)

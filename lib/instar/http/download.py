@@ -7,7 +7,7 @@
 # time is not for HTTP to know: only a checksum over all of them tells.
 # SPDX-License-Identifier: MIT
 
-from ..errors import InstarError, Rejected, Transient
+from ..errors import Rejected, Transient
 
 
 class Stream:
@@ -23,9 +23,9 @@ class Stream:
         # A server may answer a range with everything: then what is there already is dropped.
         self._skip = offset if response.status_code == 200 else 0
 
-    async def close(self):
+    def close(self):
         """Done with it; before the end this costs the connection."""
-        await self._response.close()
+        return self._response.close()
 
     def __aiter__(self):
         return self
@@ -58,7 +58,7 @@ async def open_range(client, url, offset=0, total=None):
     response = await client.get(url, headers=headers, stream=True, redirects=3)
     try:
         return Stream(response, offset, _size(response, offset, total))
-    except InstarError:
+    except BaseException:
         await response.close()
         raise
 

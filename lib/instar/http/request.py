@@ -47,9 +47,9 @@ class Request:
         """
         if not self.streamed:
             return await self.send_first(connection, self.body or b"")
-        from . import streaming
-
         try:
+            from . import streaming  # if there is no room for it, half of it has to go again
+
             send = streaming.send_pieces if self._sized else streaming.send_chunks
             await send(self, connection)
         finally:

@@ -11,6 +11,7 @@
 # that parses, a checksum) shows that such a body is whole; `.length` is None there.
 # SPDX-License-Identifier: MIT
 
+import asyncio
 import json
 
 from micropython import const
@@ -87,9 +88,11 @@ class Response:
 
         return retry_after(self.headers)
 
-    async def close(self):
+    def close(self):
         """Done with this answer. A body that was not read to its end costs the connection."""
+        # Done when it is called, not when it is awaited: to make a coroutine takes heap.
         self._finish(False)
+        return asyncio.sleep_ms(0)
 
     def __aiter__(self):
         return self

@@ -262,8 +262,9 @@ class Connection:
     def _explain(self, error):
         if not self._handshaking and not isinstance(error, ValueError):
             return Ended("%s: %s while %s" % (self.name, error, self._doing))
-        from .trust import explained
+        try:
+            from .trust import explained
 
-        found = explained(self.name, error)
-        memory.forget("instar.http.trust")
-        return found
+            return explained(self.name, error)
+        finally:
+            memory.forget("instar.http.trust")

@@ -16,8 +16,7 @@
 from micropython import const
 
 from ... import memory
-from ...errors import InstarError, Rejected, Transient
-from ...http import printable
+from ...errors import Rejected, Transient
 from .form import quote
 from .stream import Download, Info, check_same
 
@@ -39,7 +38,7 @@ async def info(murano, id):
     fields = response.text.rstrip("\r\n").split(",", 3)  # a description may have commas
     if len(fields) < 4 or not fields[1].isdigit() or len(fields[1]) > _MAX_DIGITS:
         text = "info: expected type,size,updated,description, got '%s'"
-        raise Transient(text % printable(response.content))
+        raise Transient(text % murano.shown(response.content))
     return Info(fields[0], int(fields[1]), fields[2], fields[3])
 
 
@@ -61,7 +60,7 @@ async def download(murano, id, first=0, before=None, last=None, suffix=None):
     try:
         murano.check(response, "download of %s" % id[:60], 200, 206)
         return Download(murano, id, found, response, span, _body(response, asked, found.size))
-    except InstarError:
+    except BaseException:
         await response.close()
         raise
 
@@ -92,9 +91,10 @@ def _range(start, last, suffix):
 
 
 def _body(response, asked, size):
-    """(start, end) of the bytes that the answer has. Its status says nothing, 200 or 206: Murano
-    answers a range with either."""
-    came = response.headers.get("content-range", "").strip()[:80]
+    """(start, end) of the bytes that the answer has. Murano answers a range with 200 or with 206;
+    only a 200 that names no range is the whole content."""
+    absent = "none" if response.status_code == 206 else ""
+    came = response.headers.get("content-range", absent).strip()[:80]
     start, end = asked if came else (0, size)
     span = "bytes %d-%d/" % (start, end - 1)
     if came and came.lower() not in (span + str(size), span + "*"):
@@ -109,9 +109,9 @@ def _body(response, asked, size):
 
 async def upload(murano, *args, **options):
     """See uploading.py."""
-    from .uploading import upload
-
     try:
+        from .uploading import upload
+
         await upload(murano, *args, **options)
     finally:
         memory.forget("instar.servers.murano.uploading")

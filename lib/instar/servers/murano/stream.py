@@ -36,9 +36,9 @@ class Download:
         self._response = response
         self._at, self._end = body  # of the content, in the answer: it may be more than wanted
 
-    async def close(self):
+    def close(self):
         """Done with it; before the end this costs the connection."""
-        await self._response.close()
+        return self._response.close()
 
     def __aiter__(self):
         return self
