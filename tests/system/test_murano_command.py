@@ -284,6 +284,31 @@ def test_values_come_out_as_they_come_in_over_an_outage(device):
     assert b"500" in complaints and b"; the next try in " in complaints
 
 
+@pytest.mark.parametrize("empty", ["absent", "sent"])
+def test_a_value_that_is_emptied_and_written_again_comes_again(products, tmp_path, empty):
+    product = f"empty-{empty}"
+    products.add_product(product, auth="token", resources=RESOURCES, empty=empty)
+    device = Device(products, tmp_path, product)
+    device.run("write", "thermostat=5")
+    ((stamp, _),) = products.history(product, device.id, "thermostat")
+    products.forget_requests()
+    with device.start("--json", "wait", "thermostat", "--follow") as following:
+        try:
+            assert json.loads(following.stdout.readline())["value"] == "5"
+            products.set_resource(product, device.id, "thermostat", "")
+            if empty == "sent":
+                assert json.loads(following.stdout.readline())["value"] == ""
+            while empty == "absent" and 204 not in [one["status"] for one in products.requests()]:
+                time.sleep(0.02)
+            while time.time() < stamp // 10**6 + 1:  # else it could be the first one still
+                time.sleep(0.02)
+            products.set_resource(product, device.id, "thermostat", "5")
+            assert json.loads(following.stdout.readline())["value"] == "5"
+        finally:
+            following.send_signal(signal.SIGINT)
+    assert following.returncode == 0
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_whatever_ends_it_no_board_goes_on_and_no_key_is_left(products, tmp_path, number):
     device, scratch = with_certificate(products, tmp_path), tmp_path / "scratch"

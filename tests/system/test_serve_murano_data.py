@@ -37,6 +37,15 @@ def test_writes_and_reads(server, device):
     assert server.events("lab", device.identity)[-1]["aliases"] == ["a", "b", "unknown"]
 
 
+def test_what_is_empty_is_absent(server, device):
+    assert device.write("a=&b=1&c=") == 204
+    assert device.read("a", "b", "c") == (200, "b=1")
+    assert device.read("a", "c") == (204, "")
+    assert device.call("POST", ALIAS + "?a&c", "b=")[0] == 204
+    assert device.read("b") == (204, "")
+    assert server.resources("lab", device.identity) == {"a": "", "b": "", "c": ""}
+
+
 def test_one_write_has_one_timestamp(server, device):
     device.write("a=1&b=2")
     device.write("a=3")

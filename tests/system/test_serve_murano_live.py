@@ -34,6 +34,7 @@ USUAL = {
     "since": "inclusive",
     "conflicts": "pairs",
     "nothing": 304,
+    "empty": "absent",
     "close": False,
     "keeps_old_token": False,
     "token": "base62",
@@ -113,6 +114,21 @@ def test_nothing_may_be_204(server, device):
     assert device.poll("a", ms=10) == (204, "", None)
 
 
+def test_a_value_that_is_emptied_ends_a_long_poll_without_one(server, device):
+    (waiting,) = device.polling("a")
+    device.write("a=")
+    assert waiting.result() == (204, "", None)
+    assert device.poll("a", If_Modified_Since=ago(5)) == (204, "", None)
+    assert device.poll("a", ms=10) == (304, "", None)
+
+
+def test_an_empty_value_may_be_sent(server, device):
+    server.change_product("lab", empty="sent")
+    device.write("a=&b=1")
+    assert device.read("a", "b") == (200, "a=&b=1")
+    assert device.poll("a", If_Modified_Since=ago(5))[:2] == (200, "a=")
+
+
 def test_what_is_no_long_poll(device):
     assert device.poll("unknown")[0] == 404
     assert device.poll("a&b")[0] == 400
@@ -120,6 +136,7 @@ def test_what_is_no_long_poll(device):
         assert device.poll("a", ms=ms)[0] == 400
     for text in ("yesterday", "-5", "Fri, 99 Foo 2020 00:00:00 GMT"):
         assert device.poll("a", ms=10, If_Modified_Since=text)[0] == 400
+    device.write("a=1")
     assert device.poll("a", ms=300000, If_Modified_Since="0")[0] == 200
 
 

@@ -72,9 +72,13 @@ class Data:
         """Those that have a value, in the order asked for; 204 if none has."""
         found = []
         for alias in filter(self._is_defined, aliases):
-            if state := self.resources.get(identity, alias):
+            state = self.resources.get(identity, alias)
+            if state and self._is_sent(state[0]):
                 found.append((alias, state[0]))
         return _form_answer(found) if found else web.Response(status=204)
+
+    def _is_sent(self, value: bytes) -> bool:
+        return value != b"" or self.service.product.empty == "sent"
 
     async def _poll(self, request: web.Request, identity: str, aliases: list[str]) -> web.Response:
         """Wait for a value that is newer than the request says, or than the request."""
@@ -102,6 +106,8 @@ class Data:
         return (seconds + exclusive) * SECOND
 
     def _changed(self, alias: str, value: bytes, modified: int) -> web.Response:
+        if not self._is_sent(value):
+            return web.Response(status=204)  # assumed: at once, what a read would say by now
         seconds = modified // SECOND
         unix = self.service.product.dates == "unix"
         answer = _form_answer([(alias, value)])

@@ -11,6 +11,7 @@ Real servers differ, and documents contradict them; so each of these is a field 
     conflicts     a record's 409 names them as "pairs", alias=ts&alias=ts, or as "lists",
                   alias=ts,ts
     nothing       304 or 204 when a long poll ends without a value
+    empty         a resource whose value is empty is "absent" from what is read, or "sent"
     close         answer reads, long polls and records with Connection: close
     keeps_old_token  a device's former credentials stay good after it has new ones
     token         a token's 40 characters are "base62" or "hex"
@@ -33,6 +34,7 @@ _CHOICES: dict[str, tuple] = {
     "since": ("inclusive", "exclusive"),
     "conflicts": ("pairs", "lists"),
     "nothing": (304, 204),
+    "empty": ("absent", "sent"),
     "token": ("base62", "hex"),
 }
 _FIXED = ("name", "auth", "domain", "port", "plain", "listens")
@@ -63,6 +65,7 @@ class Product:
     since: str = "inclusive"
     conflicts: str = "pairs"
     nothing: int = 304
+    empty: str = "absent"
     close: bool = False
     keeps_old_token: bool = False
     token: str = "base62"
