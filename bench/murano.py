@@ -5,8 +5,9 @@
 Three clients take turns in one MicroPython process (unix port), each through a proxy of its own
 that counts bytes both ways (TLS included, TCP and IP not) and delays each by 10 ms. The chain of
 certificates is of the size that the API's document gives, 3 to 4 kB (RSA-2048, one intermediate),
-over TLS 1.2. Ends with 1 if the bytes of the kept connection exceed the goal: they are the same
-on every computer. Times are not, and are only shown.
+over TLS 1.2. Ends with 1 if the kept connection costs more than one of its goals. The bytes are
+the same on every computer. The times are nearly all delay, which is the same, too: the best round
+of each counts.
 """
 # SPDX-License-Identifier: MIT
 
@@ -18,7 +19,6 @@ import datetime
 import json
 import os
 import ssl
-import statistics
 import sys
 import tempfile
 from collections.abc import Callable
@@ -223,7 +223,7 @@ def _row(connections: list[list[int]], seconds: list[float]) -> dict[str, int]:
     assert len(rounds) == ROUNDS, f"expected rounds of {each} connections, got {connections}"
     # The dearest: but for a byte now and then they are equal.
     up, down = max(([sum(way) for way in zip(*one, strict=True)] for one in rounds), key=sum)
-    milliseconds = round(1000 * statistics.median(seconds))
+    milliseconds = round(1000 * min(seconds))
     return {"handshakes": each, "up": up, "down": down, "total": up + down, "ms": milliseconds}
 
 
@@ -259,22 +259,27 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         rows, size = asyncio.run(measure(Path(folder)))
     kept, anew = rows["kept"], rows["anew"]
-    met = kept["total"] <= GOAL_BYTES
+    small = kept["total"] <= GOAL_BYTES
+    fast = 100 * kept["ms"] <= (100 - GOAL_FASTER) * anew["ms"]
     # One connection has what it costs to open it, and one write or three.
     write = (kept["total"] - anew["total"] // 3) // 2
     opening = kept["total"] - 3 * write - size
     for line in (
         f"Three writes of one resource, TLS 1.2, chain of {size} bytes (RSA-2048),",
-        f"{2000 * ONE_WAY:.0f} ms of round trip added; time: median of {ROUNDS}",
+        f"{2000 * ONE_WAY:.0f} ms of round trip added; time: the best of {ROUNDS}",
         table(rows),
         "requests (micropython-lib) verifies no certificate, and cannot keep a connection.",
         f"Kept alive: chain {size}, rest of opening and closing {opening}, 3 writes of {write}.",
-        f"Together: {kept['total']} bytes; the goal, at most {GOAL_BYTES}, is"
-        f" {'met' if met else 'missed'}.",
-        f"Time saved by it: {100 - 100 * kept['ms'] // anew['ms']} % (goal: {GOAL_FASTER} %).",
+        f"Together: {kept['total']} bytes; the goal, at most {GOAL_BYTES}, is {_met(small)}.",
+        f"Time saved by it: {100 * (anew['ms'] - kept['ms']) // anew['ms']} %; the goal, at least"
+        f" {GOAL_FASTER} %, is {_met(fast)}.",
     ):
         Console().print(line)
-    return 0 if met else 1
+    return 0 if small and fast else 1
+
+
+def _met(goal: bool) -> str:
+    return "met" if goal else "missed"
 
 
 if __name__ == "__main__":
