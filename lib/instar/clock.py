@@ -36,6 +36,8 @@ class Clock:
     sync() is given somebody else to ask.
     """
 
+    floor_us = FLOOR * _SECOND_US
+
     def __init__(self, board, host, port=123, told=False):
         self._board = board
         self._told = bool(host or told)
@@ -43,6 +45,7 @@ class Clock:
         self._port = port
         self._synced = None  # time of the last answer
         self._ahead_us = 0  # of the RTC: what came with it below a second
+        self.moved_us = 0  # by how much this start has set the RTC forward, in all
         self._failed = None  # ticks of the last question, if there was no answer to it
 
     def now(self):
@@ -57,9 +60,11 @@ class Clock:
         """
         if (self._told and self._synced is None) or self.now() < FLOOR:
             return None
-        return self._rtc_us() + self._ahead_us
+        return self.rtc_us() + self._ahead_us
 
-    def _rtc_us(self):
+    def rtc_us(self):
+        """What the RTC says, right or wrong, in microseconds since 1970. It counts on through
+        resets where the chip's does, and begins at its epoch where the power was off."""
         return time.time_ns() // 1000 + _epoch() * _SECOND_US
 
     def rfc3339(self):
@@ -74,7 +79,7 @@ class Clock:
         for a minute nobody is asked again.
         """
         if self.now() < FLOOR:
-            self._board.set_clock(FLOOR)
+            self._set(FLOOR)
         nobody = not self._host and not other
         if nobody or (self._synced and self.now() - self._synced < _FRESH_S):
             return
@@ -84,11 +89,16 @@ class Clock:
         self._failed = time.ticks_ms()
         beat()
         now_us = await self._ask(beat, other)
-        self._board.set_clock(now_us // _SECOND_US)
-        ahead = now_us - self._rtc_us()
+        self._set(now_us // _SECOND_US)
+        ahead = now_us - self.rtc_us()
         self._ahead_us = ahead if -_SECOND_US < ahead < _SECOND_US else 0
         self._synced = self.now()
         self._failed = None
+
+    def _set(self, seconds):
+        before = self.rtc_us()
+        self._board.set_clock(seconds)
+        self.moved_us += self.rtc_us() - before
 
     async def _ask(self, beat, other):
         try:

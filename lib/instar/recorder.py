@@ -10,8 +10,17 @@
 # Each arrives once, in order: one that was sent again, because its answer was lost or the power
 # failed, has the same time as before, and is a conflict.
 # While nobody said what time it is, an entry keeps the time since this start, to the millisecond;
-# it gets its true time when it is sent. Later starts can tell only what `rec-starts` knows, a
-# record of the store; else the entry is dropped and told, as no time is better than a false one.
+# it gets its true time when it is sent. Later starts know of the earlier ones what `rec-starts`
+# has, a record of the store: when a start was, if it learnt that; else what the RTC said at its
+# beginning. The first start that learns the time learns how wrong the RTC was: so were the starts
+# before, as the RTC counts on through resets (but for its drift since, and the seconds between a
+# clock that is set and the note of it). A time that cannot be is none: before clock.py's floor,
+# before an earlier start, or after the RTC was lost with the power or set back. As two RTCs that
+# were both lost look alike, an RTC below the floor tells only of starts a minute later or more.
+# Entries without a time are dropped and told: none is better than a false one.
+# What Murano refuses is sent in smaller and smaller parts. An entry refused alone is dropped and
+# told, once another of its batch was taken; if none is, that is the server's trouble, and all
+# stay. So eight in a row that are refused hold up the others, until the outbox is full.
 # Limits: see outbox.py; 1018 bytes for alias, time and value together, encoded. Where the clock is
 # set back, a time of before may come once more: that value is told as a conflict, too.
 # SPDX-License-Identifier: MIT
@@ -29,8 +38,10 @@ _TOPIC = "record"  # one for all, so that a batch has several aliases
 _MOST = const(1018)  # an entry of the outbox has 1024 bytes, its topic included
 _NEAR_US = const(1000)
 _EARLIEST_US = 1000000 * 1000000000  # September 2001: a smaller time has another unit
-_STARTS = "rec-starts"  # [[mark, offset], ...]: see _keep()
+_STARTS = "rec-starts"  # [[mark, offset] or [mark, None, what the RTC said], ...], oldest first
 _MAX_STARTS = const(8)
+_MINUTE_US = const(60000000)
+_IN_A_ROW = const(8)
 
 
 class Recorder(Sender):
@@ -51,11 +62,20 @@ class Recorder(Sender):
         self._offset = None  # microseconds from 1970 to this start, once somebody knows
         self._untimed = False  # whether entries wait that need it
         self._last = {}  # alias: its last time
+        clock = host.clock
+        self._rtc = clock.rtc_us() - clock.moved_us  # at this start's beginning
+        self._kept = []  # what `rec-starts` has
         try:
-            self._starts = host.settings.store.get_json(_STARTS) or []
+            self._kept = host.settings.store.get_json(_STARTS) or []
         except (Broken, OSError, ValueError) as error:
-            self._starts = []
             self._note("error", f"record: {error}")
+        # Of those, the ones whose time is known or may be yet: the RTC was not lost since.
+        self._starts = [
+            start
+            for start in self._kept
+            if start[1] is not None
+            or start[2] + (_MINUTE_US if start[2] < clock.floor_us else 0) <= self._rtc
+        ]
 
     def record(self, alias, value, time_us=None):
         """Queue a value of the resource `alias`; see servers/murano/form.py for what values are.
@@ -89,6 +109,8 @@ class Recorder(Sender):
     def tick(self):
         """Once a minute, or at least once in six days: ticks begin anew after twelve."""
         self._now()
+        if self._kept:
+            self._keep()
         super().tick()
 
     def save(self):
@@ -111,25 +133,59 @@ class Recorder(Sender):
             for alias in self._last:
                 if self._last[alias] < _EARLIEST_US:
                     self._last[alias] += self._offset
+            self._date()
         return now, ""
+
+    def _date(self):
+        # The time is known, so that of earlier starts is, too; or will never be.
+        slow = self._offset - self._rtc
+        starts, self._starts = self._starts, []
+        earliest = self._host.clock.floor_us
+        for mark, offset, *rtc in starts:
+            if offset is None and rtc[0] + slow >= earliest:
+                offset = rtc[0] + slow
+            if offset is not None:
+                self._starts.append([mark, offset])
+                earliest = offset
+        if self._kept:  # at once: it is of the RTC as it was
+            self._keep()
 
     async def _send(self, topic, bodies):
         entries = self._timed(bodies)
         lost = len(bodies) - len(entries)
         if entries:
-            conflicts = await self._host.murano.record(entries)
-            self._host.emit("recorded", records=len(entries), conflicts=len(conflicts))
+            await self._offer(entries)
         if lost:
             text = "record: %d records are lost: of an earlier start that did not know the time"
             self._note("error", text % lost)
         return bool(entries)
+
+    async def _offer(self, entries):
+        begin, size, taken, refused, why = 0, len(entries), False, 0, ""
+        while begin < len(entries):
+            part = entries[begin : begin + size]
+            try:
+                conflicts = await self._host.murano.record(part)
+            except Rejected as error:
+                size = len(part) // 2 or 1
+                if len(part) > 1:
+                    continue
+                refused, why = refused + 1, str(error)
+                if not taken and (begin + 1 == len(entries) or refused == _IN_A_ROW):
+                    raise Transient(why)
+            else:
+                self._host.emit("recorded", records=len(part), conflicts=len(conflicts))
+                taken, size = True, 2 * size
+            begin += len(part)
+        if refused:
+            self._note("error", f"record: {refused} records are lost: refused: {why}")
 
     def _timed(self, bodies):
         # The entries as Murano takes them, without those that have no time and never will.
         from .servers.murano.form import stamp
 
         self._now()
-        offsets = dict(self._starts)
+        offsets = {start[0]: start[1] for start in self._starts}
         offsets[self._mark] = self._offset
         entries = []
         for body in bodies:
@@ -138,7 +194,7 @@ class Recorder(Sender):
                 mark, since = start
                 offset = offsets.get(mark)
                 if offset is None:
-                    if mark == self._mark:
+                    if mark in offsets:
                         raise Transient("expected a clock that is set: nobody said the time yet")
                     continue
                 text = text.replace("&0=", f"&{stamp(offset + int(since))}=", 1)
@@ -146,15 +202,21 @@ class Recorder(Sender):
         return entries
 
     def _keep(self):
-        # Uptimes that wait are of no use to a later start unless it knows when this one was.
+        # What later starts have to know of this one and those before, while anything waits.
         self._now()
         starts = []
         if self.waiting:
-            start = [self._mark, self._offset]
-            if not self._untimed or self._offset is None or start in self._starts:
-                return
-            starts = self._starts[1 - _MAX_STARTS :] + [start]
-        elif not self._starts:
+            starts = self._starts
+            if self._untimed:
+                rtc = [self._rtc] if self._offset is None else []
+                starts = starts + [[self._mark, self._offset] + rtc]
+            # Who found the RTC below the floor lifted it: later starts find it there.
+            moved = self._host.clock.moved_us
+            starts = [[mark, offset] + [us + moved for us in rtc] for mark, offset, *rtc in starts]
+            starts = starts[-_MAX_STARTS:]
+        else:
+            self._starts, self._untimed = [], False
+        if starts == self._kept:
             return
         store = self._host.settings.store
         try:
@@ -164,7 +226,7 @@ class Recorder(Sender):
                 store.delete(_STARTS)
         except (Broken, OSError, MemoryError) as error:
             return self._note("error", f"record: the times of this start are not saved: {error!r}")
-        self._starts = starts
+        self._kept = starts
 
 
 def _entry(alias, value, time_us, mark):

@@ -10,6 +10,7 @@ import os
 from scripted import Server, answer, read_request, send
 
 import instar.recorder
+from instar.clock import FLOOR
 from instar.errors import Rejected, Transient, Unauthorised
 from instar.recorder import Recorder
 from instar.servers.murano import Murano
@@ -18,6 +19,7 @@ from instar.store import Store
 
 TOKEN = "97eWgtm9Et5VxwuJT8NiOK7w27Ly2GS092oSxgpW"
 NOW = 1795305600123456
+POWER_ON = 946684800000000  # what the RTC says then, on an ESP32
 
 
 class Shelf:
@@ -57,14 +59,19 @@ class Direct:
     """In place of the class Murano: as far as a Recorder sees it, and without a connection.
 
     fates: what becomes of the next records: an exception to raise, "lose" (stored, no answer), or
-    None.
+    None. refuses: whether an entry makes a request a bad one; `requests` counts those.
     """
 
     def __init__(self, *fates):
         self.shelf = Shelf()
         self.fates = list(fates)
+        self.refuses = lambda text: False
+        self.requests = 0
 
     async def record(self, entries):
+        self.requests += 1
+        if any(self.refuses(text) for text in entries):
+            raise Rejected("record: expected 204, got 400")
         fate = self.fates.pop(0) if self.fates else None
         if isinstance(fate, Exception):
             raise fate
@@ -117,12 +124,26 @@ class Product(Server):
 
 
 class Clock:
-    """What the host's clock says, microseconds since 1970, or None."""
+    """What the host's clock says, microseconds since 1970, or None. rtc: what the RTC said when
+    the recorder's ticks were 0; it is set as clock.py does."""
 
     us = NOW
+    floor_us = FLOOR * 1000000
+    moved_us = 0
+
+    def __init__(self, rtc):
+        self.rtc = rtc
 
     def stamp_us(self):
         return self.us
+
+    def rtc_us(self):
+        return self.rtc + instar.recorder.time.ticks_ms() * 1000
+
+    def set(self, us):
+        """The RTC is set."""
+        self.moved_us += us - self.rtc_us()
+        self.rtc += us - self.rtc_us()
 
 
 class Ticks:
@@ -140,9 +161,11 @@ class Ticks:
 
 
 class Board:
-    """One start of a board that records. product: a Product, or a Direct."""
+    """One start of a board that records. product: a Product, or a Direct. rtc: see Clock."""
 
-    def __init__(self, product=None, root=None, store=None, murano_url=None, **values):
+    def __init__(
+        self, product=None, root=None, store=None, murano_url=None, rtc=POWER_ON, **values
+    ):
         self.root = root or f"/tmp/instar-recorder-{os.urandom(6).hex()}"
         url = getattr(product, "url", "http://127.0.0.1:1") if murano_url is None else murano_url
         given = {
@@ -154,7 +177,7 @@ class Board:
         }
         given.update(values)
         self.settings = Settings(given, store or Store(self.root))
-        self.clock = Clock()
+        self.clock = Clock(rtc)
         self.events = []
         self.away = None  # the error that online() raises
         self._client = None

@@ -200,3 +200,40 @@ async def test_a_stamp_knows_what_the_rtc_cannot_take():
     _, clock = await ask(respond)
     late = clock.stamp_us() / 1000000 - said[0]
     assert 0 <= late < 0.3, late
+
+
+class Rtc(Clock):
+    """Its RTC is a number; it is its own board."""
+
+    def __init__(self, us, told=True):
+        super().__init__(self, "", told=told)
+        self.us = us
+
+    def set_clock(self, seconds):
+        self.us = seconds * 1000000
+
+    def rtc_us(self):
+        return self.us
+
+    def now(self):
+        return self.us // 1000000
+
+
+async def test_it_knows_by_how_much_the_rtc_was_set():
+    async def other():
+        return FLOOR + 100
+
+    async def silent():
+        raise Transient("nobody there")
+
+    lost, late = Rtc(946684800000005), Rtc((FLOOR + 40) * 1000000 + 5)
+    await late.sync(other=other)
+    assert late.moved_us == 60 * 1000000 - 5
+    try:
+        await lost.sync(other=silent)
+    except Transient:
+        assert lost.us - lost.moved_us == 946684800000005 and lost.us == FLOOR * 1000000
+    lost._failed = None
+    await lost.sync(other=other)
+    assert lost.us == (FLOOR + 100) * 1000000
+    assert lost.us - lost.moved_us == 946684800000005

@@ -199,24 +199,86 @@ def test_where_no_murano_is_configured_nothing_is_to_be_sent():
     assert board.recorder.waiting and board.recorder.wait is None
 
 
-async def test_what_murano_refuses_is_dropped_and_told_and_the_rest_goes_on():
-    murano = Direct(Rejected("record: expected 204, got 400"))
+# What Murano refuses
+
+
+def bad(*found):
+    """Refuses the entries with these values."""
+    return lambda text: int(text.rpartition("=")[2]) in found
+
+
+async def refusing(count, *found):
+    """A board that delivers so many, of which these are refused; and the other values."""
+    murano = Direct()
+    murano.refuses = bad(*found)
     board = Board(murano)
-    fill(board, 0, 100)
+    fill(board, 0, count)
+    return board, murano, [number for number in range(count) if number not in found]
+
+
+async def test_what_is_refused_costs_no_other_record():
+    # one, at each place; several; more than eight in a row, but behind one that is taken
+    cases = [(one,) for one in (0, 1, 31, 32, 62, 63)]
+    for found in cases + [(0, 1), (3, 9, 40), tuple(range(7)), tuple(range(20, 50))]:
+        board, murano, others = await refusing(64, *found)
+        assert await board.deliver() is None
+        assert numbers(murano) == others, found
+        assert board.lost == len(found) and "refused: record: expected" in board.errors[0]
+        assert not board.recorder.waiting
+        assert len(found) > 1 or murano.requests <= 20, murano.requests
+        assert board.recorded() == (len(others), 0)
+
+
+async def test_one_in_the_next_batch_is_told_too_and_the_rest_goes_on():
+    board, murano, others = await refusing(100, 99)
     assert await board.deliver() is None
-    assert board.lost > 0 and numbers(murano) == list(range(board.lost, 100))
-    assert "got 400" in board.errors[0]
-    murano.fates = [Rejected("again")]
-    fill(board, 100, 101)
-    assert str(await board.deliver()) == "again"
+    assert numbers(murano) == others and board.lost == 1
+
+
+async def test_a_server_that_refuses_all_costs_nothing():
+    for status in ("400 Bad Request", "413 Payload Too Large", "415 Unsupported Media Type"):
+        async with Product(*[status] * 60) as product:
+            board = Board(product)
+            fill(board, 0, 200)
+            for _ in range(3):
+                error = await board.deliver()
+                assert type(error) is Transient and status[:3] in str(error)
+            assert len(product.requests) <= 3 * 16 and 0 < board.recorder.wait
+            assert board.lost == 0 and product.shelf.taken == []
+            product.fates = []
+            assert await board.deliver() is None
+        assert numbers(product) == list(range(200)) and not board.recorder.waiting
+
+
+async def test_one_that_is_refused_waits_for_another_that_is_taken():
+    board, murano, _ = await refusing(1, 0)
+    assert type(await board.deliver()) is Transient
+    assert board.lost == 0 and board.recorder.waiting
+    fill(board, 1, 2)
+    assert await board.deliver() is None
+    assert numbers(murano) == [1] and board.lost == 1 and not board.recorder.waiting
+
+
+async def test_eight_in_a_row_hold_up_the_others():
+    board, murano, _ = await refusing(64, *range(8))
+    assert type(await board.deliver()) is Transient
+    assert board.lost == 0 and numbers(murano) == []
+
+
+async def test_an_answer_that_is_lost_amid_a_search_doubles_none():
+    board, murano, others = await refusing(64, 40)
+    murano.fates = [None, "lose"]
+    assert type(await board.deliver()) is Transient
+    assert board.lost == 0
+    assert await board.deliver() is None
+    assert numbers(murano) == others and board.lost == 1
 
 
 async def test_a_configuration_on_trial_is_blamed_before_the_records():
-    murano = Direct(Rejected("got 404"))
-    board = Board(murano)
+    board, murano, _ = await refusing(10, *range(10))
     board.settings.on_trial = True
-    fill(board, 0, 10)
     assert type(await board.deliver()) is Transient
+    murano.refuses = bad()
     assert await board.deliver() is None
     assert numbers(murano) == list(range(10)) and board.lost == 0
 

@@ -1,7 +1,8 @@
 # Records of starts that did not know the time, while the power fails: before, during and after
-# every operation of the flash. What was saved arrives once with its true time, or is told.
+# every operation of the flash. What was saved arrives once with its true time, or is told. And the
+# same for resets at those moments, which the RTC survives.
 from littlefs import Disk, Ended
-from record_server import NOW, Board, Direct, Ticks
+from record_server import NOW, POWER_ON, Board, Direct, Ticks
 from test_files_power import each_cut
 
 from instar.errors import Transient
@@ -9,6 +10,7 @@ from instar.servers.murano.form import stamp
 from instar.store import Store
 
 FOLDER = "/store"
+HOUR = 3600000000
 UNTIMED = (1000, 2000, 10000)
 
 
@@ -17,7 +19,7 @@ class Life(Board):
 
     def __init__(self, world):
         self.world = world
-        super().__init__(world.murano, store=Store(FOLDER))
+        super().__init__(world.murano, store=Store(FOLDER), rtc=world.rtc)
         self.clock.us = None
         world.lives.append(self)
 
@@ -29,7 +31,11 @@ class Life(Board):
 
     def at(self, ms, known):
         self.world.ticks.ms = ms
-        self.clock.us = NOW + ms * 1000 if known else None
+        self.clock.us = None
+        if known:
+            self.clock.us = NOW + ms * 1000
+            self.clock.set(self.clock.us)
+            self.world.rtc = self.clock.rtc
 
     def record(self, ms, known):
         self.at(ms, known)
@@ -49,7 +55,8 @@ class Life(Board):
 
 
 class World:
-    def __init__(self):
+    def __init__(self, slow_us):
+        self.rtc = NOW - slow_us
         self.ticks = Ticks()
         self.murano = Direct()
         self.lives, self.put, self.saved = [], [], []
@@ -74,7 +81,9 @@ def act(world):
     life.try_to_deliver()
 
 
-def check(world):
+def check(world, lost):
+    if lost:
+        world.rtc = POWER_ON - world.ticks.ms * 1000
     life = Life(world)
     life.at(90000, True)
     world.murano.fates = []
@@ -89,11 +98,12 @@ def check(world):
     return len(missing)
 
 
-def test_cuts_while_times_become_known():
+def cut_at_each(slow_us, lost):
+    """(how many cuts there are, after how many of them something was dropped)"""
     worlds = []
 
     def action():
-        worlds.append(World())
+        worlds.append(World(slow_us))
         act(worlds[-1])
 
     cuts = dropped = 0
@@ -101,8 +111,18 @@ def test_cuts_while_times_become_known():
         for _ in each_cut(disk, disk.image(), action):
             cuts += 1
             if worlds[-1].lives:
-                dropped += bool(check(worlds[-1]))
+                dropped += bool(check(worlds[-1], lost))
         whole = worlds[0]
         assert len(whole.murano.shelf.taken) == len(whole.put) == 5
         assert sum(life.lost for life in whole.lives) == 0
+    return cuts, dropped
+
+
+def test_cuts_while_times_become_known():
+    cuts, dropped = cut_at_each(HOUR, lost=True)
     assert cuts > 40 and 0 < dropped < cuts // 2, (cuts, dropped)
+
+
+def test_resets_while_times_become_known():
+    cuts, dropped = cut_at_each(0, lost=False)
+    assert cuts > 40 and dropped == 0, (cuts, dropped)
