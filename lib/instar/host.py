@@ -93,6 +93,8 @@ class Host:
             await self.clock.sync(self.beat, other)
         except (InstarError, OSError) as error:  # TLS will tell if the clock is too wrong
             self.emit("error", message=str(error))
+        if self.recorder:
+            self.recorder.tick()  # it dates what had no time
 
     async def healthy(self):
         """Raises Transient while the application's health check does not pass yet."""

@@ -98,7 +98,7 @@ class Murano:
                 return conflicts(pairs, response.content)
             finally:
                 memory.forget("instar.servers.murano.conflicts")
-        if response.status_code in (404, 405):  # the URL's fault, not that of the values
+        if response.status_code in (404, 405, 415):  # the URL's fault, not that of the values
             raise Transient("expected 204, got %d: is murano_url right?" % response.status_code)
         self.check(response, "record", 204)
         return []
