@@ -11,6 +11,8 @@
 # there are one less of them than `max_connections`, but always one; more resources than that take
 # turns of ten seconds. With the default of one connection, a board that has just sent something
 # looks every three seconds for a minute, over that connection, and only then polls long again.
+# Many proxies cut what is silent for a minute: a poll that is cut is asked again at once, for half
+# the time, and each one after that which is not, for a second more.
 # Limits: of several values written while no poll was under way, the last one alone is told. While
 # a callback runs, its resource is not asked for.
 # SPDX-License-Identifier: MIT
@@ -20,7 +22,7 @@ import sys
 
 from micropython import const
 
-from .errors import InstarError
+from .errors import InstarError, Transient
 from .http import GaveWay
 from .retry import Backoff
 from .servers.murano.polling import Watch
@@ -32,6 +34,8 @@ _LOOK_S = 0.1  # so short that it is rarely in the way
 _PAUSE_S = const(3)
 _BUSY_S = const(60)
 _LONG_S = const(60)  # for a callback
+_WAITED_S = const(10)  # what fails after that was cut; the server may well be there
+_LEAST_S = const(30)
 
 
 class _Watched:
@@ -55,6 +59,7 @@ class Watcher:
         self._host = host
         self._watched = []
         self._uptime = Stopwatch()
+        self._longest = 300  # seconds of a long poll that is not cut, as far as is known
         self._busy_until = 0  # seconds of uptime: others need the connections
 
     def add(self, alias, callback, initial=True):
@@ -106,7 +111,7 @@ class Watcher:
 
     async def _turn(self, watched):
         now = self._uptime.seconds()
-        seconds = self._host.settings.murano_wait
+        seconds = min(self._host.settings.murano_wait, self._longest)
         if now < self._busy_until:
             seconds = _LOOK_S
             watched.next = now + _PAUSE_S
@@ -122,9 +127,15 @@ class Watcher:
             if not isinstance(error, (InstarError, OSError, MemoryError)):
                 sys.print_exception(error)
             self._host.emit("error", message=f"watch: {str(error) or repr(error)}")
-            watched.next = self._uptime.seconds() + watched.backoff.delay(error)
+            waited = self._uptime.seconds() - now
+            if isinstance(error, Transient) and waited >= _WAITED_S and seconds > _LEAST_S:
+                self._longest = max(_LEAST_S, seconds // 2)
+            else:
+                watched.next = now + waited + watched.backoff.delay(error)
             return
         watched.backoff.reset()
+        if not found and seconds == self._longest:
+            self._longest += 1
         self.first = watched.watch.first
         if found and (watched.initial or not self.first):
             self._call(watched, found[0])

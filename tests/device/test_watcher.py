@@ -111,6 +111,64 @@ async def test_what_failed_is_asked_again():
     assert host.events == ["watch: no network"]
 
 
+class Uptime:
+    now = 0
+
+    def seconds(self):
+        return self.now
+
+
+class Cutting:
+    """A Watch whose long polls are cut after LIMIT seconds, in no time; in TROUBLES what comes in
+    place of the next ones, after how long."""
+
+    LIMIT, TROUBLES = 60, []
+
+    def __init__(self, murano, alias):
+        self.asked = []
+        self.first = False
+
+    async def next(self, seconds):
+        self.asked.append(seconds)
+        await asyncio.sleep_ms(1)
+        spent, error = self.TROUBLES.pop(0) if self.TROUBLES else (self.LIMIT, Transient("cut"))
+        Uptime.now += min(spent, seconds)
+        if spent < seconds:
+            raise error
+
+
+async def cut(limit, troubles, host, seconds=0.2):
+    """The seconds of each long poll."""
+    Cutting.LIMIT, Cutting.TROUBLES = limit, troubles
+    module.Watch, module.Stopwatch = Cutting, Uptime
+    watcher = Watcher(host)
+    watcher.add("t", print)
+    task = asyncio.create_task(watcher.run())
+    await asyncio.sleep_ms(int(seconds * 1000))
+    task.cancel()
+    return watcher._watched[0].watch.asked
+
+
+async def test_long_polls_that_are_cut_become_shorter_until_they_are_not():
+    host = Host()
+    asked = await cut(60, [], host)
+    # 60 is cut no more; then they grow a second each, until they are cut once more.
+    assert asked[:6] == [240, 120, 60, 61, 30, 31] and len(asked) > 20
+    assert host.events[:3] == ["watch: cut"] * 3
+    assert host.events.count("watch: cut") < 3 + len(asked) // 20
+    asked = await cut(300, [], host, 0.05)
+    assert set(asked) == {240}
+
+
+async def test_what_fails_soon_or_always_is_asked_again_later():
+    for limit in (1, 15):  # the least is half a minute
+        host = Host()
+        asked = await cut(limit, [], host, 0.05)
+        assert asked == [240, 120, 60, 30][: 1 if limit == 1 else 4], asked
+    host = Host()
+    assert await cut(300, [(15, Rejected("not defined"))], host, 0.05) == [240]
+
+
 async def test_who_had_to_give_way_looks_now_and_then_and_says_nothing():
     script = [GaveWay("taken"), (False, "1")]
     heard, host, asked = await watched(["t"], {"t": list(script)}, 0.5)
