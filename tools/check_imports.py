@@ -24,6 +24,7 @@ ALLOWED = {
         "publisher",
         "recorder",
         "watcher",
+        "joining",
     },
     "host": {"clock", "servers"},
     "bootstrap": {"fetching"},

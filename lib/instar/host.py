@@ -32,8 +32,7 @@ class Host:
         self.inventory = {}
         self.publisher = self.recorder = self.murano = None
         self._client = None
-        self._joining = asyncio.Lock()
-        self._joiner = None  # the task that joins the network at the moment
+        self.ask_time = None  # an async callable that says what time it is: see clock.py
         self._beat = time.ticks_ms()
 
     def emit(self, event, **info):
@@ -76,25 +75,11 @@ class Host:
 
     async def online(self):
         """Join the network and have a clock. Raises Transient if the network cannot be joined."""
-        task = asyncio.current_task()
-        if self._joiner is task:
-            return  # it is who is asked for the time that asks
-        async with self._joining:
-            self._joiner = task
-            try:
-                await self.board.connect()
-                await self._sync()
-            finally:
-                self._joiner = None
-
-    async def _sync(self):
-        other = self.murano.timestamp if self.murano and self.settings.murano_time else None
+        await self.board.connect()
         try:
-            await self.clock.sync(self.beat, other)
+            await self.clock.sync(self.beat, self.ask_time)
         except (InstarError, OSError) as error:  # TLS will tell if the clock is too wrong
             self.emit("error", message=str(error))
-        if self.recorder:
-            self.recorder.tick()  # it dates what had no time
 
     async def healthy(self):
         """Raises Transient while the application's health check does not pass yet."""

@@ -22,6 +22,8 @@ class Intake:
         self._make = make
         self._note = note
         self._named = None
+        self._deployment = None
+        self.reader = None  # of what comes; the first bytes make it
         self.installer = None
         self.kind = None
 
@@ -32,16 +34,32 @@ class Intake:
         deployment.image: (size, SHA-256 in hex, version) of a raw image, or None; .sha256: of the
         whole Artifact in hex, where the server told it, or None; .named: what the Artifact has to
         be named, or None for any name."""
-        self._named = deployment.named
-        reader = self._raw_reader(deployment) if deployment.image else self._reader(deployment)
+        if deployment.image and self._settings.verify_keys():
+            raise Rejected("expected a signed Artifact (artifact_verify_keys), got a raw image")
+        self._deployment = deployment
         try:
-            await courier.fetch(deployment, reader)
+            await courier.fetch(deployment, self)
+            reader = self.reader or self._new_reader()
             reader.finish()
         finally:
-            reader.close()
+            if self.reader:
+                self.reader.close()
         return merged(self._provides, reader.header)
 
-    def _reader(self, deployment):
+    def steps(self, view):
+        """As the reader's. That is made for the first bytes: not before there is a connection,
+        as TLS needs room, too."""
+        self.reader = self.reader or self._new_reader()
+        return self.reader.steps(view)
+
+    def _new_reader(self):
+        deployment = self._deployment
+        if deployment.image:
+            from .artifact.raw import RawReader
+
+            size, sha256, version = deployment.image
+            board = self._provides["device_type"]
+            return RawReader(self._accept, self._open_file, size, sha256, version, board)
         from .artifact.reader import Reader
 
         reader = Reader(
@@ -56,15 +74,6 @@ class Intake:
 
         return Summed(reader, deployment.sha256)
 
-    def _raw_reader(self, deployment):
-        if self._settings.verify_keys():
-            raise Rejected("expected a signed Artifact (artifact_verify_keys), got a raw image")
-        from .artifact.raw import RawReader
-
-        size, sha256, version = deployment.image
-        board = self._provides["device_type"]
-        return RawReader(self._accept, self._open_file, size, sha256, version, board)
-
     def _verifier(self):
         keys = self._settings.verify_keys()
         if not keys:
@@ -76,8 +85,9 @@ class Intake:
     def _accept(self, header):
         header.check(self._provides)
         name = header.artifact_name
-        if self._named not in (None, name):
-            raise Rejected(f"expected an Artifact named {self._named} as offered, got {name}")
+        named = self._deployment.named
+        if named not in (None, name):
+            raise Rejected(f"expected an Artifact named {named} as offered, got {name}")
         key = self._settings.downgrade_key
         if key:
             from .versions import check_not_older

@@ -26,6 +26,7 @@ _STEP = const(256)
 
 _held = {}
 _wanted = False
+_whole = 0  # bytes of the large place, at its largest
 
 
 def reserve(windows=(FULL_WINDOW, SMALL_WINDOW)):
@@ -33,7 +34,7 @@ def reserve(windows=(FULL_WINDOW, SMALL_WINDOW)):
 
     Returns whether the large place is held; without it inflating works while the heap has room.
     """
-    global _wanted
+    global _wanted, _whole
     _wanted = True
     gc.collect()
     gc.disable()  # a try that fails would collect by itself, before its exception is garbage
@@ -48,7 +49,14 @@ def reserve(windows=(FULL_WINDOW, SMALL_WINDOW)):
             if window not in _held:
                 gc.collect()  # else the exceptions themselves settle in what is left
     gc.enable()
+    _whole = max(_whole, len(_held.get(FULL_WINDOW, b"")))
     return FULL_WINDOW in _held
+
+
+def spoilt():
+    """Whether the large place was whole once and is no longer: what was inflated left the heap in
+    pieces. Only a restart mends that."""
+    return _whole and len(_held.get(FULL_WINDOW, b"")) < _whole
 
 
 def restore(windows=(FULL_WINDOW, SMALL_WINDOW)):

@@ -69,11 +69,15 @@ def join(agent):
 def _join_murano(agent, identity):
     settings = agent.settings
     try:
+        from .joining import Joining
         from .servers.murano import Murano
     except ImportError:
         raise Rejected("murano_url: expected instar with its Murano part, got one without")
 
+    agent.online = Joining(agent).online
     agent.murano = Murano(settings, identity, agent.client(), online=agent.online, feed=agent.feed)
+    if settings.murano_time:
+        agent.ask_time = agent.murano.timestamp
     if settings.update_server == "murano" and not agent._server:
         from .servers.murano.updates import RESOURCE, MuranoUpdates
 

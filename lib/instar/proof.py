@@ -7,6 +7,7 @@
 import asyncio
 import time
 
+from . import memory
 from .courier import SLIPS
 from .errors import Broken, Transient
 from .retry import Backoff, sleep
@@ -70,6 +71,8 @@ class Proof:
             except asyncio.TimeoutError:
                 why = "a step of the proof did not end"
             except slips as error:
+                if isinstance(error, MemoryError):
+                    memory.release(memory.FULL_WINDOW)  # no download before this is over
                 why = str(error) or repr(error)
                 self._note("warning", f"not proven yet: {why}")
                 await sleep(min(backoff.delay(error), left), self._host.beat)

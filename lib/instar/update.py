@@ -115,7 +115,11 @@ class Updater:
             self.note("error", f"what a cut download left could not be deleted: {error}")
 
     async def start(self, deployment):
-        """Carry out a deployment from the first state to the last."""
+        """Carry out a deployment from the first state to the last. On a heap that an update before
+        left in pieces the board starts again instead: the server offers it once more then."""
+        if memory.spoilt():
+            self._host.leaving()
+            self._host.board.reset()
         self._deployment = deployment
         self._began = time.ticks_ms()
         self._journal.open(deployment.id)

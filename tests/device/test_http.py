@@ -4,7 +4,7 @@ import time
 from scripted import CLOSE, HANG, Server, answer, one_by_one, raises
 
 from instar.errors import Rejected, Transient, Untrusted
-from instar.http import Client, dates, message, wire
+from instar.http import Client, dates, message, redirects, wire
 from instar.http.response import TooLarge
 
 OK = answer(b"hello")
@@ -209,7 +209,7 @@ def test_locations_are_resolved():
         ("d", "https://a.b:1/x/d"),
         ("?z=://", "https://a.b:1/x/y?z=://"),
     ):
-        assert message.join_url(base, location) == expected, location
+        assert redirects.join_url(base, location) == expected, location
 
 
 # Framing

@@ -32,3 +32,24 @@ def test_without_room_nothing_is_held_and_nothing_breaks():
     assert memory.release(memory.SMALL_WINDOW)
     assert not memory.release(memory.FULL_WINDOW)
     assert filler
+
+
+def test_a_place_that_is_no_longer_whole_is_told():
+    assert not memory.spoilt()  # nobody ever held it
+    filler = full_but_for(34800)
+    assert memory.reserve((memory.FULL_WINDOW,)) and not memory.spoilt()
+    memory.release(memory.FULL_WINDOW)
+    assert memory.spoilt()
+    settled = bytearray(300)
+    memory.restore((memory.FULL_WINDOW,))
+    assert memory.spoilt() and settled and filler
+    del settled
+    memory.release(memory.FULL_WINDOW)
+    memory.restore((memory.FULL_WINDOW,))
+    assert not memory.spoilt()
+
+
+def test_a_heap_that_never_had_the_room_is_not_spoilt():
+    filler = full_but_for(34000)
+    assert memory.reserve() and not memory.spoilt()
+    assert filler

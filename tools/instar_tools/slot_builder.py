@@ -51,6 +51,7 @@ PARTS = {
         *_QUEUE,
         "artifact/raw.",
         "certificates.",
+        "joining.",
         "recorder.",
         "servers/murano/",
         "watcher.",

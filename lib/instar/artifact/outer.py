@@ -81,6 +81,10 @@ class Outer:
 
     def _keep_manifest(self, raw):
         self._manifest_raw = bytes(raw)
+        if b"header.tar.gz" not in self._manifest_raw:
+            # Nothing to inflate, most likely in the payload either: there is room for more.
+            memory.release(memory.SMALL_WINDOW)
+            memory.release(memory.FULL_WINDOW)
         try:
             self._read_manifest(self._manifest_raw)
         finally:
@@ -121,10 +125,6 @@ class Outer:
         if name != self._header_name:
             raise refused("Artifact", f"{self._header_name}, as in the manifest", brief(name))
         self._open = self._open_payload
-        if not gzip:
-            # Nothing to inflate, most likely in the payload either: there is room for both.
-            memory.release(memory.SMALL_WINDOW)
-            memory.release(memory.FULL_WINDOW)
         return Text(name, size, _MAX_STORED, lambda raw: self._take_header(raw, gzip))
 
     def _check_version(self):

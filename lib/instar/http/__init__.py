@@ -21,7 +21,7 @@ from micropython import const
 
 from .. import __version__, memory
 from ..errors import Rejected, Transient
-from .message import join_url, printable, read_head
+from .message import printable, read_head
 from .request import Request
 from .response import Response
 from .wire import BUFFER, Connection, Ended, GaveWay
@@ -30,8 +30,6 @@ _MAX_REDIRECTS = const(3)
 _REDIRECTS = (301, 302, 303, 307, 308)
 # What may be sent twice if the first one's fate is unknown (RFC 9110 §9.2.2).
 _IDEMPOTENT = ("GET", "HEAD", "PUT")
-# What follows a redirect. Everything else may be a secret that is not for the next host.
-_HARMLESS = ("accept", "if-range", "range", "user-agent")
 
 
 class Client:
@@ -151,7 +149,12 @@ class Client:
             if not redirects or response.status_code not in _REDIRECTS:
                 break
             await response.close()
-            request = self._follow(request, response, headers)
+            try:
+                from .redirects import following
+
+                request = following(request, response, headers)
+            finally:
+                memory.forget("instar.http.redirects")
         else:
             raise Transient("%s: too many redirects" % request.origin[1])
         if not stream:
@@ -178,18 +181,6 @@ class Client:
         """Close every connection, those in use too. The client can be used again."""
         while self._connections:
             self._drop(self._connections[-1])
-
-    def _follow(self, request, response, headers):
-        location = response.headers.get("location", "")
-        url = join_url(request.url, location)
-        kept = {name: headers[name] for name in headers if name.lower() in _HARMLESS}
-        try:
-            following = Request(request.method, url, kept, None, None)
-        except Rejected as error:
-            raise Transient("%s: redirect to a bad URL: %s" % (request.origin[1], error))
-        if not location or not following.origin[0] or request.method not in ("GET", "HEAD"):
-            raise Transient("%s: expected redirects of GET to https only" % request.origin[1])
-        return following
 
     async def _exchange(self, request, again, limit_ms, patient):
         fresh = False

@@ -59,22 +59,6 @@ def _split_authority(authority, port):
     return host, port
 
 
-def join_url(base, location):
-    """The absolute URL of a Location header (RFC 3986 §5, without dot segments)."""
-    if "://" in location.partition("?")[0]:
-        return location
-    scheme, _, rest = base.partition("#")[0].partition("://")
-    if location.startswith("//"):
-        return scheme + ":" + location
-    rest = rest.partition("?")[0]
-    host, _, path = rest.partition("/")
-    if location.startswith("?"):
-        return scheme + "://" + rest + location
-    if not location.startswith("/"):
-        location = "/" + path[: path.rfind("/") + 1] + location
-    return scheme + "://" + host + location
-
-
 def _plain(text):
     return all(" " <= c <= "~" for c in text)
 

@@ -33,17 +33,16 @@ class Board:
 class Courier:
     """Brings the Artifact from a file instead of a server, and is the deployment, too."""
 
-    image = sha256 = None  # no server said anything of it
+    image = sha256 = named = None  # no server said anything of it
 
     def __init__(self, file):
         self._file = file
         self._chunk = memoryview(bytearray(_CHUNK))
-        self.reader = None
 
     async def fetch(self, deployment, reader):
-        self.reader = reader
         while count := self._file.readinto(self._chunk):
-            reader.feed(self._chunk[:count])
+            for _ in reader.steps(self._chunk[:count]):
+                pass
 
 
 class Watched:
@@ -123,7 +122,7 @@ def checked(source, options):
         error = f"out of memory: {problem}"
     except Exception as problem:  # whatever it is, the update would fail with it
         error = str(problem) or type(problem).__name__
-    header = courier.reader.header if courier.reader else None
+    header = intake.reader.header if intake.reader else None
     return {"error": error, "header": header and header.__dict__, "sizes": sizes}
 
 
