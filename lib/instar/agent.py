@@ -122,7 +122,9 @@ class Agent(Host):
         configured."""
         if not self._watcher:
             self._part("make_watcher")
-        self._watcher.add(alias, callback, initial)  # pyright: ignore[reportOptionalMemberAccess]
+        self._watcher.add(  # pyright: ignore[reportAttributeAccessIssue, reportOptionalMemberAccess]
+            alias, callback, initial
+        )
 
     def crashed(self, error):
         """The application raised. New software on trial goes back; proven software goes on with
@@ -167,8 +169,9 @@ class Agent(Host):
             self._bootstrapper.heard(source, error)
 
     def _offered(self, offer):
-        if not self._watcher.first:  # written anew, so it counts anew
-            self._server.renewed()
+        # Written anew, it counts anew.
+        if not self._watcher.first:  # pyright: ignore[reportAttributeAccessIssue]
+            self._server.renewed()  # pyright: ignore[reportOptionalMemberAccess]
         self.poll_now()
 
     async def _rest(self, seconds):

@@ -7,6 +7,7 @@
 #
 # Needed during a download only: update.py unloads this module after use.
 # SPDX-License-Identifier: MIT
+# pyright: reportOptionalMemberAccess=false
 
 from .errors import Rejected
 from .provides import merged
@@ -36,7 +37,7 @@ class Intake:
         be named, or None for any name."""
         if deployment.image and self._settings.verify_keys():
             raise Rejected("expected a signed Artifact (artifact_verify_keys), got a raw image")
-        self._deployment = deployment
+        self._deployment, self.reader = deployment, None
         try:
             await courier.fetch(deployment, self)
             reader = self.reader or self._new_reader()

@@ -90,8 +90,8 @@ def _unquote(raw):
 def text(value):
     """What stands for `value` in Murano, as str or bytes, not encoded yet.
 
-    str and bytes as they are; True and False as true and false; int; a finite float in the
-    shortest form that reads back the same (23.0 is 23); dict and list as JSON. Raises Rejected
+    str and bytes as they are; True and False as true and false; int; a finite float with the
+    fewest digits that read back the same (23.0 is 23); dict and list as JSON. Raises Rejected
     for anything else, and for more than 65536 bytes.
     """
     if isinstance(value, bool):
