@@ -8,7 +8,7 @@
 # One connection per host is kept for the next request; `max_connections` bounds all of them (a
 # TLS connection takes some 30 KiB). Only https, unless allow_plain says otherwise in words.
 # A `patient` request (a long poll) never stands in the way of another one: it ends with GaveWay
-# where that finds no place, and itself waits for a place as long as it takes.
+# where that finds no place, itself waits for a place as long as it takes, and feeds meanwhile.
 # Also here, for those who read answers: printable(); dates.py has Retry-After, download.py ranges.
 # Limits: no proxies, cookies, content codings or pipelining; TLS 1.2; see wire.py, response.py.
 # SPDX-License-Identifier: MIT
@@ -123,14 +123,11 @@ class Client:
     ):
         """One request and its Response; the body is read whole unless `stream`.
 
-        data: bytes, str, or an async iterable of bytes (sent chunked, or with its length if it
-        has a `__len__`). json: a value to send instead. redirects: how many to follow, at most 3,
-        for downloads; only to https, and with no header but Range and its like. idempotent: says
-        that the request may be sent twice where its method does not say so, or where `data` is
-        an iterable: then that can be iterated again. timeout: seconds for this request instead
-        of the client's. patient: a long poll. `timeout` is for its wait for the answer to begin,
-        and for nothing else. That feeds as well, and ends with GaveWay when another request
-        finds no room; there is no limit to its own wait for room.
+        data: bytes, str, or an async iterable of bytes (chunked, or with its length if it has a
+        `__len__`). json: a value instead. redirects: how many to follow, at most 3; only to
+        https, and with no header but Range and its like. idempotent: says that this may be sent
+        twice where the method does not say so; an iterable again, too. timeout: seconds instead
+        of the client's. patient: a long poll, see above; `timeout` is for its wait alone.
 
         Raises Transient (and Untrusted) for what another try may cure, Rejected for a URL, a
         header or a body's length that must not be sent.

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -14,10 +15,7 @@ PRODUCTS = "/api/dev/murano/products"
 class MuranoClient:
     """Each call may raise `client.ServerError`, or OSError if nobody answers."""
 
-    def call(
-        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
-    ) -> Any:
-        raise NotImplementedError
+    call: Callable[..., Any]  # of `client.Client`
 
     def add_product(self, name: str = "lab", auth: str = "token", **fields: Any) -> str:
         """Make a product, which listens at once. Returns its URL.
