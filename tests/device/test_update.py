@@ -5,6 +5,7 @@ import os
 import sys
 
 import instar.artifact.reader
+from instar import memory
 from instar.errors import Aborted, Broken, Rejected, Transient
 from instar.installers.base import Installer as Base
 from instar.store import Store
@@ -794,3 +795,25 @@ def test_a_report_that_finds_no_memory_is_the_agents_to_judge():
     life(world)
     assert world.statuses[-1] == "success"
     assert world.store.get("update") is None
+
+
+def test_a_heap_in_pieces_is_left_before_anything_of_an_update_is_told():
+    world = World()
+    world.installer = Installer
+    updater = start_board(world)
+    memory._whole = 34560  # it was held once, and is no more
+    try:
+        asyncio.run(updater.start(Deployment()))
+    except Restart:
+        pass
+    else:
+        raise AssertionError("the update began")
+    assert world.statuses == world.states == [] and world.store.get("update") is None
+    memory._held[memory.FULL_WINDOW] = bytearray(34560)  # as after that restart
+    assert life(world).statuses[-1] == "success"
+
+
+def test_a_proof_that_lacks_heap_gets_that_of_the_window():
+    memory._held[memory.FULL_WINDOW] = bytearray(34560)
+    assert life(World(authorise=[MemoryError()])).statuses[-1] == "success"
+    assert memory.FULL_WINDOW not in memory._held
