@@ -2,6 +2,7 @@
 
     write_flash(path, image, files={"/instar.json": "settings.json"}, seed=7)
     write_flash(path, kind=RPI_PICO_W, files={"/main.py": b"print(1)"})
+    write_blank(path, seed=7)            # a chip as it comes from its maker
 
 An ESP32's partition table is what gen_esp32part makes of MicroPython's partitions-4MiB-ota.csv;
 LittleFS is made by MicroPython itself. The area of the boot loader or of the RP2040's firmware is
@@ -67,19 +68,40 @@ def write_flash(
     Raises:
         click.ClickException: the image or the table does not fit, or the files do not.
     """
+    flash = _chip(kind, size, seed)
+    if kind.firmware_slots:
+        for address, data in _firmware(kind.rows, image or b"", len(flash)):
+            flash[address : address + len(data)] = data
+    elif image is not None:
+        raise click.ClickException(f"{kind.name} has no firmware slots: an image cannot be there")
+    path.write_bytes(flash)
+    _make_vfs(path, files or {})
+
+
+def write_blank(
+    path: Path,
+    *,
+    kind: BoardKind = ESP32_GENERIC,
+    size: int | None = None,
+    seed: int | None = None,
+) -> None:
+    """Make the flash file of a board whose flash nobody wrote to yet. An ESP32 has nothing to
+    start then; a Pico W, whose firmware is not in the file, makes itself an empty file system.
+
+    Raises:
+        click.ClickException: there is no such board of that size.
+    """
+    path.write_bytes(_chip(kind, size, seed))
+
+
+def _chip(kind: BoardKind, size: int | None, seed: int | None) -> bytearray:
     size = kind.flash_size if size is None else size
     if size != kind.flash_size and not kind.any_size:
         raise click.ClickException(f"{kind.name} has {kind.flash_size} bytes of flash, not {size}")
     flash = bytearray(b"\xff" * size)
-    parts = [(0, _mac(kind, seed)), (NAME_AT, kind.name_field)]
-    if kind.firmware_slots:
-        parts += _firmware(kind.rows, image or b"", size)
-    elif image is not None:
-        raise click.ClickException(f"{kind.name} has no firmware slots: an image cannot be there")
-    for address, data in parts:
+    for address, data in ((0, _mac(kind, seed)), (NAME_AT, kind.name_field)):
         flash[address : address + len(data)] = data
-    path.write_bytes(flash)
-    _make_vfs(path, files or {})
+    return flash
 
 
 def _firmware(rows: Sequence[Row], image: bytes, size: int) -> list[tuple[int, bytes]]:

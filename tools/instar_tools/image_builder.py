@@ -150,8 +150,14 @@ def _write_folder(writer: VfsRomWriter, folder: dict) -> None:
             writer.mkfile(name, node)
 
 
-def build_image(version: str, files: Mapping[str, bytes] | None, chip: str = "esp32") -> bytes:
+def build_image(
+    version: str,
+    files: Mapping[str, bytes] | None,
+    chip: str = "esp32",
+    project: str = "instar",
+) -> bytes:
     """A whole app image. files: the ROMFS's content as it is to lie there; None: no ROMFS.
+    version, project: what the app descriptor says of it.
 
     Raises:
         click.ClickException: the version does not fit the app descriptor (31 bytes).
@@ -164,14 +170,14 @@ def build_image(version: str, files: Mapping[str, bytes] | None, chip: str = "es
     romfs = b"" if files is None else build_romfs(files)
     drom = image.ROM_LOADER.DROM_MAP_START
     image.entrypoint = drom + _DESCRIPTOR_OFFSET
-    descriptor = _descriptor(version, romfs)
+    descriptor = _descriptor(version, project, romfs)
     image.segments.append(bin_image.ImageSegment(drom + _DESCRIPTOR_OFFSET, descriptor))
     if files is not None:
         image.segments.append(bin_image.ELFSection(b"romfs", _ROMFS_ADDRESS, romfs, 0))
     return image.save(None)
 
 
-def _descriptor(version: str, romfs: bytes) -> bytes:
+def _descriptor(version: str, project: str, romfs: bytes) -> bytes:
     name = version.encode()
     if len(name) > 31:
         raise click.ClickException(f"version: at most 31 bytes expected, got {len(name)}")
@@ -179,7 +185,7 @@ def _descriptor(version: str, romfs: bytes) -> bytes:
     # magic, secure_version, reserved; version, project, time, date, IDF's version, SHA-256 of the
     # program. No time of building: equal input, equal image.
     head = struct.pack("<II8x", _DESCRIPTOR_MAGIC, 0)
-    text = struct.pack("<32s32s16s16s32s", name, b"instar", b"", b"", b"simulated")
+    text = struct.pack("<32s32s16s16s32s", name, project.encode(), b"", b"", b"simulated")
     return (head + text + identity).ljust(256, b"\0")
 
 

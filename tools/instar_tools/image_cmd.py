@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from . import image_builder
+from . import image_builder, stock_firmware
 
 
 @click.command()
@@ -27,6 +27,11 @@ from . import image_builder
 )
 @click.option("--chip", type=click.Choice(image_builder.CHIPS), default="esp32")
 @click.option("--bare", is_flag=True, help="No ROMFS at all: an image that starts but runs none.")
+@click.option(
+    "--official",
+    is_flag=True,
+    help="Stock MicroPython as micropython.org has it: boot loader, table with one slot, app.",
+)
 def image(
     output: Path,
     version: str,
@@ -35,14 +40,23 @@ def image(
     root: Path | None,
     chip: str,
     bare: bool,
+    official: bool,
 ) -> None:
     """Build a firmware image: instar, the firmware and applications as a ROMFS.
 
     The file is a real ESP32 app image (`esptool image-info` reads it). Equal input gives equal
     bytes.
     """
-    if ((bare or root) and (apps or no_instar)) or (bare and root):
-        raise click.UsageError("--root and --bare say the whole content: they stand alone")
+    alone = [bool(root), bare, official]
+    if sum(alone) > 1 or (any(alone) and (apps or no_instar)):
+        raise click.UsageError(
+            "--root, --bare and --official say the whole content: each stands alone"
+        )
+    if official:
+        output.write_bytes(stock_firmware.official_image(version, chip))
+        start = stock_firmware.BOOTLOADER_AT[chip]
+        click.echo(f"{output}: {output.stat().st_size} bytes, to be written from 0x{start:x} on")
+        return
     files = None
     if root:
         files = image_builder.read_tree(root, content_only=True)

@@ -89,6 +89,7 @@ def _kind(ctx: click.Context, param: click.Parameter, value: str) -> BoardKind:
     callback=_files,
     help="A file for the board's file system.",
 )
+@click.option("--blank", is_flag=True, help="Nothing is in the flash: a chip from its maker.")
 @click.option("--seed", type=int, help="Of the MAC address; without it a random one.")
 @click.option("--force", is_flag=True, help="Replace an existing flash file.")
 def create(
@@ -100,12 +101,19 @@ def create(
     flash_size: int | None,
     settings: str | None,
     files: dict[str, str],
+    blank: bool,
     seed: int | None,
     force: bool,
 ) -> None:
     """Make FLASH, the flash chip of a board that was just flashed and deployed."""
     if flash.exists() and not force:
         raise click.UsageError(f"{flash} exists; --force replaces it")
+    if blank:
+        if image or app or parts or settings or files:
+            raise click.UsageError("--blank: nothing is in the flash, so nothing else is expected")
+        flash_builder.write_blank(flash, kind=kind, size=flash_size, seed=seed)
+        click.echo(f"{flash}: {kind.name}, {flash.stat().st_size >> 10} KiB, blank")
+        return
     content: dict[str, str | bytes] = {}
     if kind.firmware_slots:
         if not image or app:

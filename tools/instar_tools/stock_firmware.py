@@ -1,0 +1,66 @@
+"""Stock MicroPython for a simulated ESP32, in the format of what micropython.org gives out.
+
+    official_image("v1.29.0")      # boot loader, table, app: what esptool writes at 0x1000
+    app_image("v1.29.0")           # the app alone: micropython.bin
+
+The layout, the table and the image formats are the real ones (MicroPython's makeimg.py and
+partitions-4MiBplus.csv: one app slot, none to update into). The simulated board brings the
+interpreter itself, so there is no machine code in them: no real chip runs these images.
+"""
+# SPDX-License-Identifier: MIT
+
+from __future__ import annotations
+
+from .board_kinds import Row
+from .flash_builder import TABLE_ADDRESS, table_binary
+from .image_builder import build_image
+
+# Where a chip's ROM looks for the boot loader, and so where such a file begins.
+BOOTLOADER_AT = {"esp32": 0x1000, "esp32s2": 0x1000, "esp32s3": 0, "esp32c3": 0, "esp32c6": 0}
+APP_AT = 0x10000
+STOCK_4MIB: tuple[Row, ...] = (
+    (1, 0x02, 0x9000, 0x6000, "nvs"),
+    (1, 0x01, 0xF000, 0x1000, "phy_init"),
+    (0, 0x00, 0x10000, 0x1F0000, "factory"),
+)
+_PROJECT = "micropython"
+_IRAM = 0x40080000
+_CODE = 1024  # bytes
+
+
+def app_image(version: str, chip: str = "esp32") -> bytes:
+    """MicroPython itself, with nothing frozen that is not stock."""
+    return build_image(version, None, chip, project=_PROJECT)
+
+
+def official_image(
+    version: str,
+    chip: str = "esp32",
+    rows: tuple[Row, ...] = STOCK_4MIB,
+    flash_mib: int = 4,
+) -> bytes:
+    """What is to be written from BOOTLOADER_AT[chip] on. flash_mib: what its header says."""
+    start = BOOTLOADER_AT[chip]
+    parts = {
+        start: _boot_loader(chip, flash_mib),
+        TABLE_ADDRESS: table_binary(rows),
+        APP_AT: app_image(version, chip),
+    }
+    size = max(address + len(data) for address, data in parts.items()) - start
+    image = bytearray(b"\xff" * size)
+    for address, data in parts.items():
+        image[address - start : address - start + len(data)] = data
+    return bytes(image)
+
+
+def _boot_loader(chip: str, flash_mib: int) -> bytes:
+    from esptool import bin_image  # slow to import: only who builds waits for it
+
+    image = getattr(bin_image, f"{chip.upper()}FirmwareImage")()
+    size = (flash_mib.bit_length() - 1) << 4
+    image.flash_mode, image.flash_size_freq = 2, size
+    image.chip_id = image.ROM_LOADER.IMAGE_CHIP_ID
+    image.append_digest = True
+    image.entrypoint = _IRAM
+    image.segments.append(bin_image.ELFSection(b"boot", _IRAM, bytes(_CODE), 0))
+    return image.save(None)
