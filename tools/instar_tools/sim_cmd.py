@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
-import sys
 from datetime import datetime, timezone
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from . import flash_builder, slot_builder
 from .board_kinds import ESP32_GENERIC, KINDS, BoardKind
-from .simulator import Event, Simulator, heap_bytes
+from .event_view import View
+from .simulator import Simulator, heap_bytes
 
 NOT_MET = 3
 CUTS = ("before", "torn", "ragged", "after")
@@ -183,56 +180,10 @@ def run(ctx, flash, until, seconds, boots, events, quiet, cut, **board) -> None:
     (scattered bits done), after. Exit code: 0 the condition was met, or none was asked for; 3 it
     was not met; 2 usage.
     """
-    view = _View(events, quiet)
+    view = View(events, quiet)
     with view.progress:
         outcome = Simulator(
             flash, on_event=view.event, console=view.console, power_cut_at=cut, **board
         ).run(until, seconds, boots)
     view.say(f"simulator: ended by {outcome.reason}")
     ctx.exit(0 if outcome.met or until is None else NOT_MET)
-
-
-class _View:
-    """What a run shows: events on stdout, all else on stderr, a bar on a terminal."""
-
-    def __init__(self, events: bool, quiet: bool) -> None:
-        self._events = events
-        self._quiet = quiet
-        self._told_heap = False
-        self._err = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
-        bar = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
-        self.progress = Progress(*bar, console=self._err, disable=not sys.stderr.isatty())
-        self._task = None
-
-    def say(self, text: str) -> None:
-        if not self._quiet:
-            self._err.print(text)
-
-    def console(self, line: bytes) -> None:
-        self.say(line.decode(errors="replace").rstrip("\r"))
-
-    def event(self, event: Event) -> None:
-        if self._events:
-            click.echo(json.dumps(event))
-        if event["event"] == "progress":
-            self._progress(event)
-        elif event["event"] == "heap":
-            self._heap(event)
-        elif not self._events:
-            words = [f"{key}={event[key]}" for key in event if key not in ("event", "from")]
-            self.say(" ".join([event["event"], *words]))
-
-    def _progress(self, event: Event) -> None:
-        total = event.get("total") or None
-        if self._task is None:
-            self._task = self.progress.add_task("download", total=total)
-        self.progress.update(self._task, completed=event.get("done", 0), total=total)
-
-    def _heap(self, event: Event) -> None:
-        if not self._told_heap:
-            self._told_heap = True
-            self.say(
-                f"simulator: heap {event['size']} bytes, {event['tls']} of them held for TLS;"
-                f" beside it {event['romfs']} for the ROMFS"
-                f" and {event['emulation']} for the emulation"
-            )

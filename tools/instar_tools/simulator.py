@@ -241,7 +241,7 @@ class Simulator:
         if source == "control":
             word, *values = line.decode().split()
             return self._control(word, values, romfs)
-        event = _board_event(line)
+        event = board_event(line)
         if not event:
             self._console(line)
         return event
@@ -276,7 +276,8 @@ def _event(name: str, **info: object) -> Event:
     return {"event": name, "from": "simulator", **info}
 
 
-def _board_event(line: bytes) -> Event | None:
+def board_event(line: bytes) -> Event | None:
+    """The event in a line of a board's console, or None: it is no event."""
     if not line.startswith(_PREFIX):
         return None
     try:
