@@ -1,0 +1,201 @@
+"""A board's REPL as a library: connect, run code there, read and write its files.
+
+    with connect("/dev/ttyUSB0") as link:      # or COM3, or auto; main.py is not running then
+        link.info.machine                      # "Raspberry Pi Pico W with RP2040"
+        link.run("print(1)")                   # "1\r\n"
+        link.ask("print(json.dumps(os.listdir()))")
+        link.write("/a/app.py", b"...")
+        link.reset()                           # the board goes back to its work
+
+Built on mpremote's transport (serial_line.py). The board has the functions of board/hands.py.
+
+Limits: one user of a port. A connection costs new software that is on trial one of its starts,
+and reset() takes an unproven firmware back: as any other restart does.
+"""
+# SPDX-License-Identifier: MIT
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import click
+import serial
+from mpremote.transport import TransportError
+
+from .board_code import BOARD
+from .masking import Veil
+from .serial_line import AUTO, BoardGone, Line, PortError, open_line, resolve
+
+__all__ = ["AUTO", "BoardError", "BoardGone", "Info", "Link", "PortError", "TooOld", "WrongBoard"]
+
+OLDEST = (1, 24)  # MicroPython that instar runs on
+_SECONDS = 10.0
+_PIECE = 1536  # bytes of a file in one piece of code
+
+
+class BoardError(click.ClickException):
+    """The code that was run on the board raised; `trace` is the board's traceback."""
+
+    def __init__(self, trace: str) -> None:
+        self.trace = trace
+        last = trace.strip().splitlines() or ["no traceback"]
+        super().__init__(f"the board says: {last[-1]}")
+
+
+class WrongBoard(click.ClickException):
+    """Another board than the one that was asked for."""
+
+
+class TooOld(click.ClickException):
+    """MicroPython on the board is older than instar needs."""
+
+
+@dataclass(frozen=True)
+class Info:
+    """What the board says of itself.
+
+    mpy: sys.implementation._mpy, None where no bytecode can be loaded. instar: the version that
+    would be imported, None without one; frozen_instar: the same where the firmware brings it.
+    watched: a watchdog runs, see Link.feed().
+    """
+
+    platform: str
+    machine: str
+    version: tuple[int, int, int]
+    version_text: str
+    mpy: int | None
+    instar: str | None
+    frozen_instar: str | None
+    watched: bool
+
+    @classmethod
+    def of(cls, answer: dict) -> Info:
+        return cls(**{**answer, "version": tuple(answer["version"])})
+
+    @property
+    def mpy_version(self) -> int | None:
+        """Of the bytecode that it loads: 6 since MicroPython 1.23."""
+        return self.mpy & 0xFF if self.mpy else None
+
+
+@contextlib.contextmanager
+def connect(
+    port: str,
+    on_port: Callable[[str], None] | None = None,
+    any_version: bool = False,
+    secrets: Iterable[str] = (),
+) -> Iterator[Link]:
+    """The board on this port, in its raw REPL after a soft reset.
+
+    on_port: is told the port's name, before anything else happens on it. any_version: MicroPython
+    may be too old for instar. secrets: texts that no error may show.
+
+    Raises:
+        PortError, BoardGone, TooOld: also later, in the methods of the link.
+    """
+    name = resolve(port)
+    if on_port:
+        on_port(name)
+    with open_line(name) as line:
+        line.enter()
+        link = Link(line, name, secrets)
+        if not any_version:
+            _check_version(link.info)
+        try:
+            yield link
+        finally:
+            link.leave()
+
+
+def _check_version(info: Info) -> None:
+    if info.version[:2] < OLDEST:
+        needed = ".".join(map(str, OLDEST))
+        raise TooOld(
+            f"expected MicroPython {needed} or later on the board, got {info.version_text};"
+            " write a newer one first: instar flash"
+        )
+
+
+class Link:
+    """The raw REPL of one board. Its methods raise BoardGone and, where the code does, BoardError.
+
+    `port`: its name. `info`: what the board says of itself.
+    """
+
+    def __init__(self, line: Line, port: str, secrets: Iterable[str] = ()) -> None:
+        self.port = port
+        self._line = line
+        self._veil = Veil(secrets)
+        self._gone = False
+        self.run((BOARD / "hands.py").read_text())
+        self.info = Info.of(self.ask("about()"))
+
+    def run(self, code: str, seconds: float = _SECONDS) -> str:
+        """What the code prints. seconds: of silence, until the board counts as gone."""
+        try:
+            out, err = self._line.exec_raw(code, seconds)  # pyright: ignore[reportArgumentType]
+        except BoardGone:
+            self._gone = True
+            raise
+        except (TransportError, OSError, serial.SerialException) as error:
+            self._gone = True
+            silent = isinstance(error, TransportError)
+            why = f"the board fell silent for {seconds:g} s" if silent else f"{self.port} is gone"
+            raise BoardGone(f"{why} in the middle of the work") from None
+        if err:
+            raise BoardError(self._veil.over(err.decode(errors="replace")))
+        return out.decode(errors="replace")
+
+    def ask(self, code: str, seconds: float = _SECONDS) -> Any:
+        """The last line that the code prints, which is JSON."""
+        said = self.run(code, seconds)
+        lines = said.strip().splitlines()
+        try:
+            return json.loads(lines[-1])
+        except (IndexError, ValueError):
+            raise BoardError(f"expected JSON, got {self._veil.over(said[-200:])!r}") from None
+
+    def call(self, name: str, *args: Any, seconds: float = _SECONDS) -> Any:
+        """What a function on the board returns, as JSON. args: strings, numbers, lists of them."""
+        words = ", ".join(repr(arg) for arg in args)
+        return self.ask(f"print(json.dumps({name}({words})))", seconds)
+
+    def feed(self) -> None:
+        """Feed the board's watchdog, if one may be running: to be called every few seconds."""
+        self.run("feed()")
+
+    def sha256(self, path: str, seconds: float = _SECONDS) -> str | None:
+        """Of a file, in hex, as the board computes it; None if there is no such file."""
+        return self.call("sha256", path, seconds=seconds)
+
+    def read(self, path: str) -> bytes:
+        """A whole file."""
+        return b"".join(base64.b64decode(line) for line in self.run(f"read({path!r})").split())
+
+    def write(self, path: str, data: bytes, progress: Callable[[int], None] | None = None) -> None:
+        """A whole file; its folder is there. progress: is told the bytes of each piece."""
+        self.run(f"begin({path!r})")
+        for at in range(0, len(data), _PIECE):
+            piece = data[at : at + _PIECE]
+            self.run(f"put({base64.b64encode(piece).decode()!r})")
+            if progress:
+                progress(len(piece))
+        self.run("end()")
+
+    def reset(self) -> None:
+        """Restart the chip. Nothing more can be asked of this link."""
+        self._gone = True
+        with contextlib.suppress(TransportError, OSError, serial.SerialException, BoardGone):
+            self._line.exec_raw_no_follow("import machine\nmachine.reset()")
+
+    def leave(self) -> None:
+        """Leave the board in its friendly REPL, unless it was reset."""
+        if not self._gone:
+            self._gone = True
+            with contextlib.suppress(OSError, serial.SerialException):
+                self._line.exit_raw_repl()
