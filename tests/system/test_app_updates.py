@@ -57,7 +57,7 @@ def pico(tmp_path, server, keys):
     names = {f"/{name}.pem": public for name, (_, public) in keys.items()}
     lab.flash(
         app=app(1),
-        settings={"artifact_verify_keys": sorted(names), "watchdog": 8},
+        settings={"artifact_verify_keys": sorted(names), "watchdog": 4},
         files=names,
     )
     lab.meet()

@@ -292,9 +292,10 @@ def test_sim_create_and_run(tmp_path):
     (app / "lib" / "thing.py").write_text('print(\'@instar {"event": "hello"}\')\n')
     done = instar("sim", "create", flash, *PICO, "--app", app)
     assert done.returncode == 0 and "RPI_PICO_W, 2048 KiB" in done.stdout, done.stderr
-    # No settings: the agent does not start, but the slot does.
-    done = instar("sim", "run", flash, "--boots", "1", "--seconds", "30")
-    assert "settings: /instar.json is missing" in done.stderr and "boot cause=" in done.stderr
+    # No settings: the slot starts, the agent does not, and the board waits for them.
+    done = instar("sim", "run", flash, "--seconds", "30")
+    assert "expected settings, but there are none" in done.stderr and "boot cause=" in done.stderr
+    assert "ended by repl" in done.stderr and done.stderr.count("boot cause=") == 1
     assert "55296 of them held for TLS" in done.stderr
 
 
