@@ -79,7 +79,11 @@ class Intake:
         keys = self._settings.verify_keys()
         if not keys:
             return None
-        from .artifact.signature import Verifier
+        try:
+            from .artifact.signature import Verifier
+        except ImportError:
+            name = "artifact_verify_keys"
+            raise Rejected(f"{name}: expected instar with its signatures part, got one without")
 
         return Verifier(keys)
 

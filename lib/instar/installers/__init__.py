@@ -16,8 +16,8 @@ def _firmware(board, installed, settings):
         from .firmware import Firmware
 
         return Firmware(board, installed, settings)
-    except ImportError:
-        raise Rejected("this board has no firmware slots: its MicroPython has no module esp32")
+    except ImportError as error:  # of esp32, or this instar's own part
+        raise Rejected(f"this board has no firmware slots: {error}")
 
 
 def _app(board, installed, settings):
@@ -53,7 +53,10 @@ def make(installers, board, kind, installed=None, settings=None):
     if kind not in installers:
         has = sorted(installers)
         raise Rejected(f"no installer for payload type {kind!r}: this board has {has}")
-    return installers[kind](board, installed, settings)
+    try:
+        return installers[kind](board, installed, settings)
+    except ImportError as error:
+        raise Rejected(f"no installer for payload type {kind!r}: {error}")
 
 
 def unload():

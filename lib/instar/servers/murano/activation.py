@@ -104,7 +104,11 @@ def is_final(status):
 
 
 def _pairs():
-    from . import pairs
+    try:
+        from . import pairs
+    except ImportError:
+        text = "murano_auth: expected instar with its certificates part, got one without"
+        raise Rejected(text)
 
     return pairs
 
