@@ -3,7 +3,8 @@
     download = Download(flash, size, blocks, block_size, address, compressed=True)
     download.take(body, check)          # of a FLASH_DATA or FLASH_DEFL_DATA
 
-Each block is read back after it was programmed. Refused has the error that the ROM answers with.
+Each block is read back after it was programmed, and its checksum compared: 8 bits, as in the ROM.
+Refused has the error that the ROM answers with.
 
 Limits: where Espressif does not say which error a mistake has, it is 0x05 for one in the message
 (sequence number, sizes) and 0x06 for one that comes of what was before it.
