@@ -61,6 +61,8 @@ ALLOWED = {
     "boot": {"store"},
     "outbox": {"entries", "store"},
     "installers": {"artifact", "boot", "store"},
+    "esp32_board": {"wifi_board"},
+    "pico_board": {"wifi_board"},
 }
 # Anybody may import these: they know nothing of the others.
 SHARED = {"errors", "memory", "retry", "stopwatch", "__version__", "__init__"}

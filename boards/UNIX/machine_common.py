@@ -1,7 +1,7 @@
-# What the machine modules of all simulated boards share: resets and the RTC.
+# What the machine modules of all simulated boards share: resets, the RTC, pins that are seen.
 # A reset ends the process; the parent starts the next one with its cause. The watchdog is the
 # parent's too: it cannot hang together with the board.
-# Limits: no pins, buses, timers or sleep modes.
+# Limits: a pin is an output or reads as 0; no buses, timers or sleep modes.
 # SPDX-License-Identifier: MIT
 import control
 import rtc
@@ -40,3 +40,32 @@ class RTC:
 
     def init(self, when):
         self.datetime(when)
+
+
+class Pin:
+    """Pin(id, mode=-1, value=None): a number, or a name as "LED". What it puts out is told to the
+    parent whenever it changes."""
+
+    IN = 0
+    OUT = 1
+    _levels = {}
+
+    def __init__(self, id, mode=-1, *, value=None):
+        self._id = id
+        if value is not None:
+            self.value(value)
+
+    def value(self, level=None):
+        """Read the pin, or set it."""
+        if level is None:
+            return Pin._levels.get(self._id, 0)
+        level = 1 if level else 0
+        if Pin._levels.get(self._id) != level:
+            Pin._levels[self._id] = level
+            control.send("pin %s %d" % (self._id, level))
+
+    def on(self):
+        self.value(1)
+
+    def off(self):
+        self.value(0)

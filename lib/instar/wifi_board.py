@@ -6,7 +6,7 @@
 #   board = Board()                      # or Board("my network", "its key")
 #   await board.connect(); board.watchdog(30000); board.feed()
 #
-# Limits: Wi-Fi station only.
+# Limits: Wi-Fi station only. A link that the radio's driver believes in is taken for one.
 # SPDX-License-Identifier: MIT
 import asyncio
 import gc
@@ -20,16 +20,23 @@ from micropython import const
 from .errors import Transient
 
 _POLL_MS = const(100)
+_AGAIN = const(20)  # polls between two attempts of ours
 _EPOCH_2000 = const(946684800)
 
 
 class WifiBoard:
-    """One board. ssid, key: of the Wi-Fi network; connect_s: how long to try to join it."""
+    """One board. ssid, key: of the Wi-Fi network; connect_s: how long to try to join it.
+
+    `led`: what machine.Pin knows the status LED by, None where it is not certain that there is one;
+    `led_on`: the pin's value that lights it. An application may set both: `Board.led = 2`.
+    """
 
     settings_path = "/instar.json"
     state_dir = "/.instar"
     causes = {}  # machine.reset_cause() -> a word
     longest_watchdog_ms = None
+    led = None
+    led_on = 1
 
     def __init__(self, ssid=None, key=None, connect_s=30):
         self._wifi = (ssid, key) if ssid else ()
@@ -45,30 +52,63 @@ class WifiBoard:
         return self._station.config("mac")
 
     async def connect(self):
-        """Join the network; returns at once if that is done.
+        """Join the network, or join it again; returns at once if that is done.
 
         Raises:
             Transient: no address within connect_s seconds.
         """
-        station = self._station
-        if station.isconnected():
+        if self._station.isconnected():
             return
+        self.light(True)
         try:
-            station.active(True)
-            self._join()
+            self._station.active(True)
+            await self._joined()
         except OSError as error:  # the driver's own, of a radio that is busy or confused
             raise Transient(f"Wi-Fi: {error}")
-        for _ in range(self._connect_s * 1000 // _POLL_MS):
+        self.light(False)
+
+    async def _joined(self):
+        station = self._station
+        # An ESP32 that lost its access point tries to come back for ever, and takes no connect()
+        # meanwhile. A Pico's radio may hold on to what is gone.
+        station.disconnect()
+        self._join()
+        for poll in range(1, self._connect_s * 1000 // _POLL_MS + 1):
             if station.isconnected():
                 return
+            # Below zero a Pico's radio has given up: refused, or nobody there. An ESP32's tries on.
+            if poll % _AGAIN == 0 and station.status() < 0:
+                self._join()
             self.feed()
             await asyncio.sleep_ms(_POLL_MS)
-        status = station.status()
+        why = self._status()
         station.disconnect()
-        raise Transient(f"Wi-Fi: no connection after {self._connect_s} s, status {status}")
+        raise Transient(f"Wi-Fi: no connection after {self._connect_s} s, {why}")
 
     def _join(self):
         self._station.connect(*self._wifi)
+
+    def _status(self):
+        status = self._station.status()
+        for name in ("WRONG_PASSWORD", "NO_AP_FOUND"):
+            if getattr(network, "STAT_" + name, None) == status:
+                return name.lower().replace("_", " ")
+        return f"status {status}"
+
+    @classmethod
+    def show(cls, event):
+        """Light the status LED from an update's first event, or the first failure, until the agent
+        has nothing to do. event: one of the agent's."""
+        if event["event"] in ("deployment", "state", "retry", "pending"):
+            cls.light(True)
+        elif event["event"] == "idle":
+            cls.light(False)
+
+    @classmethod
+    def light(cls, on):
+        """Switch the status LED, if there is one."""
+        if cls.led is not None:
+            machine.Pin(cls.led, machine.Pin.OUT, value=cls.led_on if on else 1 - cls.led_on)
 
     def watchdog(self, timeout_ms):
         """Start the watchdog, once: from now on feed() has to come within `timeout_ms`, or within
@@ -103,5 +143,11 @@ class WifiBoard:
             "micropython_version": uname.release,
             "heap_free": gc.mem_free(),
             "cpu_freq_mhz": machine.freq() // 1000000,
-            "rssi": self._station.status("rssi"),
+            "rssi": self._rssi(),
         }
+
+    def _rssi(self):
+        try:
+            return self._station.status("rssi")
+        except OSError:  # an ESP32 whose access point is gone since
+            return None

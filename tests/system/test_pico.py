@@ -195,6 +195,7 @@ def test_its_board_module_does_what_instar_asks_of_it(bench):
         "/board.py": BOARDS / "RPI_PICO_W" / "board.py",
         "/instar/__init__.py": LIB / "instar" / "__init__.py",
         "/instar/errors.py": LIB / "instar" / "errors.py",
+        "/instar/pico_board.py": LIB / "instar" / "pico_board.py",
         "/instar/wifi_board.py": LIB / "instar" / "wifi_board.py",
     }
     bench.make(BOARD, {name: path.read_text() for name, path in files.items()})

@@ -41,7 +41,8 @@ else:
 def test_board_does_what_instar_asks_of_it(tmp_path):
     files = {
         "main.py": MAIN,
-        "board.py": (BOARDS / "UNIX" / "board.py").read_bytes(),
+        "board.py": (BOARDS / "ESP32_GENERIC" / "board.py").read_bytes(),
+        "instar/esp32_board.py": (LIB / "instar" / "esp32_board.py").read_bytes(),
         "instar/wifi_board.py": (LIB / "instar" / "wifi_board.py").read_bytes(),
         "instar/__init__.py": b"",
         "instar/errors.py": (LIB / "instar" / "errors.py").read_bytes(),

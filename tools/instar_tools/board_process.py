@@ -25,9 +25,9 @@ from .image_builder import compile_mpy
 from .paths import BOARDS, ROOT, micropython
 
 _SOURCES = BOARDS / "UNIX"
-_NOT_EMULATION = ("board.py", "make_vfs.py")
+_NOT_EMULATION = ("make_vfs.py",)
 # Messages after which the process ends by itself.
-ENDS = ("reset", "soft_reset", "cut", "panic", "repl", "stuck", "dead")
+ENDS = ("reset", "soft_reset", "bootloader", "cut", "panic", "repl", "stuck", "dead")
 
 
 def emulation() -> Path:
@@ -62,6 +62,9 @@ class BoardProcess:
     when MicroPython itself came to grief (N: its exit code).
     """
 
+    ARGUMENTS: tuple[str, ...] = ()  # of MicroPython
+    STDIN = subprocess.DEVNULL
+
     def __init__(
         self,
         flash: Path,
@@ -74,12 +77,13 @@ class BoardProcess:
         self.watchdog_ms = watchdog_ms
         self._fed = time.monotonic()
         self._control, write_end = os.pipe()
-        program = [micropython(), "-X", f"heapsize={heap}", str(emulation() / "power_on.py")]
+        program = [micropython(), *self.ARGUMENTS, "-X", f"heapsize={heap}"]
+        script = str(emulation() / "power_on.py")
         words = [f"{key}={value}" for key, value in options.items()]
         try:
             self._process = subprocess.Popen(
-                [*program, str(flash), f"control=/dev/fd/{write_end}", *words],
-                stdin=subprocess.DEVNULL,
+                [*program, script, str(flash), f"control=/dev/fd/{write_end}", *words],
+                stdin=self.STDIN,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 pass_fds=[write_end],
@@ -133,10 +137,16 @@ class BoardProcess:
                     data = os.read(key.fd, 65536)
                     if not data:
                         selector.unregister(key.fileobj)
+                    elif key.data == "console":
+                        data = self._printed(data)
                     *whole, rest[key.data] = (rest[key.data] + data).split(b"\n")
                     yield from ((key.data, line) for line in whole)
         if rest["console"]:
             yield "console", rest["console"]
+
+    def _printed(self, data: bytes) -> bytes:
+        # What counts as the console's text in what the process wrote.
+        return data
 
     def _bites(self) -> float:
         return self._fed + self.watchdog_ms / 1000 if self.watchdog_ms else float("inf")

@@ -110,7 +110,7 @@ def firmware_files(apps: Iterable[str] = (), instar: bool = True) -> dict[str, b
     files: dict[str, bytes] = {}
     if instar:
         files |= read_tree(LIB / "instar")
-        files |= read_tree(BOARDS / "UNIX" / "board.py")
+        files |= read_tree(BOARDS / "ESP32_GENERIC" / "board.py")
         for name in PROGRAMS:
             files |= read_tree(FIRMWARE / name)
     for app in apps:

@@ -1,18 +1,20 @@
-# What instar has to know of an ESP32. Goes into the firmware image. Written on the documented
+# What instar has to know of an ESP32, whichever chip of the family. Written on the documented
 # modules only, so it runs on an ESP32 as it does on the simulated one.
 #
-# Limits: without an SSID the station joins the network it knows from before.
+#   class Board(Esp32Board): name = "ESP32_GENERIC"
+#
+# Limits: MicroPython keeps no network over a reset: without an SSID the station joins what a
+# program before (boot.py, say) joined since the last one.
 # SPDX-License-Identifier: MIT
 import esp32
 import machine
 
-from instar.wifi_board import WifiBoard
+from .wifi_board import WifiBoard
 
 
-class Board(WifiBoard):
+class Esp32Board(WifiBoard):
     """One ESP32."""
 
-    name = "ESP32_GENERIC"
     causes = {
         machine.PWRON_RESET: "power-on",
         machine.HARD_RESET: "hard",  # reset(), or a crash
