@@ -14,7 +14,7 @@ from .artifact_reader import ArtifactError, ArtifactInfo, read_artifact
 from .artifact_signature import SignatureError, verify
 from .artifact_writer import COMPRESSIONS, ROOTFS, Content, write_artifact
 from .check_cmd import check
-from .slot_builder import BOARDS_OF_SLOTS, PARTS, UPDATE_TAR, WITH_HELP, slot_files, update_tar
+from .slot_builder import BOARDS_OF_SLOTS, UPDATE_TAR, slot_files, slot_options, update_tar
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 APP = "micropython-app"
@@ -169,16 +169,22 @@ def module_image(**fields) -> None:
 )
 @click.option("--app-only", is_flag=True, help="For boards with instar in their firmware.")
 @click.option("--source/--mpy", help="Keep modules as source, or compile them (default).")
-@click.option("--with", "parts", type=click.Choice(list(PARTS)), multiple=True, help=WITH_HELP)
+@slot_options
 @COMMON
 def micropython_app(
-    app: Path, board: str | None, app_only: bool, source: bool, parts: tuple[str, ...], **fields
+    app: Path,
+    board: str | None,
+    app_only: bool,
+    source: bool,
+    base: str,
+    parts: tuple[str, ...],
+    **fields,
 ) -> None:
     """Write an Artifact with an application, for the other one of two application slots."""
     if bool(board) == app_only:
         raise click.UsageError("expected one of --board and --app-only: what does the slot hold?")
     try:
-        data = update_tar(slot_files(board, app, source, parts))
+        data = update_tar(slot_files(board, app, source, parts, base))
     except ValueError as error:  # a name that ustar cannot hold
         raise click.ClickException(str(error)) from None
     _write(payload_type=APP, files=[Content(UPDATE_TAR, data)], **fields)

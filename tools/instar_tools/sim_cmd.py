@@ -67,13 +67,7 @@ def _kind(ctx: click.Context, param: click.Parameter, value: str) -> BoardKind:
     help="Folder with the application for slot /a, where there are no firmware slots;"
     " without it the sample application.",
 )
-@click.option(
-    "--with",
-    "parts",
-    type=click.Choice(list(slot_builder.PARTS)),
-    multiple=True,
-    help=slot_builder.WITH_HELP,
-)
+@slot_builder.slot_options
 @click.option(
     "--flash-size", callback=_size, metavar="SIZE", help="Like 4MB; default: the board's."
 )
@@ -94,6 +88,7 @@ def create(
     kind: BoardKind,
     image: Path | None,
     app: Path | None,
+    base: str,
     parts: tuple[str, ...],
     flash_size: int | None,
     settings: str | None,
@@ -122,7 +117,7 @@ def create(
             f"{kind.name} has no firmware slots: --app FOLDER is expected instead of --image"
         )
     else:
-        content |= slot_builder.device_files(kind.name, app, parts)
+        content |= slot_builder.device_files(kind.name, app, parts, base)
     if settings:
         content["/instar.json"] = settings
     content |= files

@@ -1,71 +1,59 @@
-"""What application slots hold, and what lies beside them on a board without firmware slots.
+"""What application slots hold, and what lies beside them where the firmware is without instar.
 
     files = slot_files("RPI_PICO_W", Path("my_app"))   # {"app.mpy": b"...", "instar/...": ...}
     data = update_tar(files)                           # the payload of a micropython-app
     files = device_files("RPI_PICO_W", Path("my_app")) # {"/boot.py": ..., "/a/app.mpy": ...}
 
-On a board with firmware slots instar is in the firmware, and a slot holds the application only
-(board None). On the others a slot holds instar too, so that it is updated with the application; at
-the file system's root stay boot.py, main.py and the boot guard, which no update touches.
+Where instar is in the firmware, a slot holds the application only (board None). On stock
+MicroPython a slot holds instar too, so that it is updated with the application; at the file
+system's root stay boot.py, main.py and the boot guard, which no update touches.
 
-A file takes a block of 4 KiB there, and two slots have to fit. So what only some boards need is
-left out unless it is asked for: see PARTS.
+A file takes a block of 4 KiB there, and two slots have to fit. So a slot gets one of the sets of
+sets.py, and more parts only where they are asked for.
 """
 
 from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path, PurePosixPath
 
 import click
 
-from .board_kinds import KINDS
+from . import sets
 from .image_builder import compiled, read_tree
 from .paths import BOARDS, FIRMWARE, LIB
 
 UPDATE_TAR = "update.tar"
 FIRST_SLOT = "/a"
-# Boards whose firmware does not hold instar.
-BOARDS_OF_SLOTS = tuple(kind.name for kind in KINDS.values() if not kind.firmware_slots)
-# The boot guard has its own copy of these: old ones have to be able to start what is new.
-GUARD = ("__init__", "errors", "store", "boot")
-# What may be left out of a slot, by the beginnings of its modules' names: a Pico W's 848 KiB hold
-# one slot with everything, but not two.
-_QUEUE = ("entries.", "outbox.", "sender.", "stopwatch.")
-PARTS = {
-    "magistrala": (
-        *_QUEUE,
-        "bootstrap.",
-        "certificates.",
-        "configuration.",
-        "content.",
-        "crypto/cfb.",
-        "fetching.",
-        "publisher.",
-        "senml.",
-        "servers/magistrala/",
-    ),
-    "murano": (
-        *_QUEUE,
-        "artifact/raw.",
-        "certificates.",
-        "joining.",
-        "recorder.",
-        "servers/murano/",
-        "watcher.",
-    ),
-}
-# Of no use where there are no firmware slots.
-_FIRMWARE_ONLY = ("installers/firmware.", "installers/otadata.")
-WITH_HELP = (
-    "A part of instar for the slot, too, where the slot holds instar."
-    " A Pico W has no room for two slots with it."
-)
+DEFAULT_SET = "instar-mender"
+# Boards whose slots may hold instar: all that stock MicroPython runs on.
+BOARDS_OF_SLOTS = tuple(sorted(path.parent.name for path in BOARDS.glob("*_*/board.py")))
 _ROOT_PROGRAMS = ("boot.py", "main.py")
 _APP = ("app.py", "app.mpy", "app/__init__.py", "app/__init__.mpy")
 _BLOCK = 512
+
+
+def slot_options(command: Callable) -> Callable:
+    """Options of every command that fills a slot: `base` and `parts` of slot_files()."""
+    base = click.option(
+        "--set",
+        "base",
+        type=click.Choice(list(sets.SETS)),
+        default=DEFAULT_SET,
+        show_default=True,
+        help="What of instar goes into the slot, where the slot holds instar.",
+    )
+    parts = click.option(
+        "--with",
+        "parts",
+        type=click.Choice(list(sets.PARTS)),
+        multiple=True,
+        help="A part of instar that is not in the set; may be repeated. A Pico W has no room for"
+        " two slots with all of them.",
+    )
+    return base(parts(command))
 
 
 def app_files(app: Path | None = None) -> dict[str, bytes]:
@@ -87,19 +75,18 @@ def slot_files(
     app: Path | None = None,
     source: bool = False,
     parts: Collection[str] = (),
+    base: str = DEFAULT_SET,
 ) -> dict[str, bytes]:
-    """Everything in a slot, by its path there. board: None for one with instar in the firmware.
+    """Everything in a slot, by its path there. board: None for one with instar in its firmware.
 
-    source: modules stay .py; else they are compiled. parts: which of PARTS to put in. A file of
-    the application stands instead of one of instar's that has its name.
+    source: modules stay .py; else they are compiled. base: which of sets.SETS to put in; parts:
+    which of sets.PARTS besides. A file of the application stands instead of one of instar's that
+    has its name.
     """
     files = {}
     if board:
-        wanted = {name for part in parts for name in PARTS[part]}
-        optional = {name for names in PARTS.values() for name in names}
-        left_out = tuple(f"instar/{name}" for name in {*_FIRMWARE_ONLY, *optional} - wanted)
-        tree = read_tree(LIB / "instar")
-        files |= {name: data for name, data in tree.items() if not name.startswith(left_out)}
+        more = {*parts, "firmware"} if board.startswith("ESP32") else parts
+        files |= {name: (LIB / name).read_bytes() for name in sets.slot_files_of(base, more)}
         files |= read_tree(BOARDS / board / "board.py")
         files |= read_tree(FIRMWARE / "start.py")
     files |= app_files(app)
@@ -109,16 +96,18 @@ def slot_files(
 def root_files() -> dict[str, bytes]:
     """What lies beside the slots, by absolute path: boot.py, main.py and the boot guard."""
     files = {f"/{name}": (FIRMWARE / name).read_bytes() for name in _ROOT_PROGRAMS}
-    guard = {f"instar/{name}.py": LIB / "instar" / f"{name}.py" for name in GUARD}
-    content = {name: path.read_bytes() for name, path in guard.items() if path.exists()}
+    content = {f"instar/{name}": (LIB / "instar" / name).read_bytes() for name in sets.GUARD}
     return files | {f"/guard/{name}": data for name, data in compiled(content).items()}
 
 
 def device_files(
-    board: str, app: Path | None = None, parts: Collection[str] = ()
+    board: str,
+    app: Path | None = None,
+    parts: Collection[str] = (),
+    base: str = DEFAULT_SET,
 ) -> dict[str, bytes]:
     """All of a board that was just deployed, by absolute path: root and first slot, no record."""
-    files = slot_files(board, app, parts=parts)
+    files = slot_files(board, app, parts=parts, base=base)
     return root_files() | {f"{FIRST_SLOT}/{name}": data for name, data in files.items()}
 
 
