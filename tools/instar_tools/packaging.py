@@ -43,10 +43,7 @@ def sources(name: str) -> dict[str, Path]:
     if name in sets.SETS:
         files = {path: LIB / path for path in sets.files_of(name)}
         return {**files, _PROGRAM: FIRMWARE / _PROGRAM}
-    return {
-        _BOARD: BOARDS / name / _BOARD,
-        **{path: LIB / path for path in sets.board_files(name)},
-    }
+    return {_BOARD: BOARDS / name / _BOARD}
 
 
 def contents(name: str) -> dict[str, bytes]:

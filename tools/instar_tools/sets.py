@@ -50,8 +50,8 @@ SETS: dict[str, tuple[str, ...]] = {
     "instar-magistrala": ("magistrala", "boards"),
     "instar-murano": ("murano", "certificates", "boards", *_PAYLOADS),
 }
-# What a slot holds only if it is asked for: slots with instar are on boards without firmware slots,
-# and a Pico W has 848 KiB for two of them.
+# What a slot holds only if it is asked for: slots with instar are on boards without firmware
+# slots, and a Pico W has 848 KiB for two of them.
 _NOT_IN_SLOTS = frozenset(("firmware", "certificates", "boards"))
 # The boot guard has its own copy of these, beside the slots: see lib/instar/boot.py.
 GUARD = ("__init__.py", "errors.py", "store.py", "boot.py")
@@ -62,11 +62,11 @@ def files_of(name: str) -> list[str]:
     return [f"{PACKAGE.name}/{path}" for path in modules(SETS[name])]
 
 
-def slot_files_of(name: str, board: str, more: Collection[str] = ()) -> list[str]:
-    """As files_of(), of what lies in a slot of a board whose firmware is without instar. more:
-    PARTS that it is to have, too."""
+def slot_files_of(name: str, more: Collection[str] = ()) -> list[str]:
+    """As files_of(), of what lies in a slot where the firmware is without instar, beside what
+    board_files() names. more: PARTS that it is to have, too."""
     parts = {*SETS[name]} - _NOT_IN_SLOTS | {*more}
-    return sorted({f"{PACKAGE.name}/{path}" for path in modules(parts)} | {*board_files(board)})
+    return [f"{PACKAGE.name}/{path}" for path in modules(parts)]
 
 
 @functools.cache

@@ -86,7 +86,8 @@ def slot_files(
     files = {}
     if board:
         more = {*parts, "firmware"} if board.startswith("ESP32") else parts
-        files |= {name: (LIB / name).read_bytes() for name in sets.slot_files_of(base, more)}
+        names = (*sets.slot_files_of(base, more), *sets.board_files(board))
+        files |= {name: (LIB / name).read_bytes() for name in names}
         files |= read_tree(BOARDS / board / "board.py")
         files |= read_tree(FIRMWARE / "start.py")
     files |= app_files(app)
