@@ -22,8 +22,12 @@ class _Nothing:
 
 
 def intern(folder):
-    """Have all names interned that the .mpy files below `folder` hold."""
-    for name, mode, *_ in os.ilistdir(folder):
+    """Have all names interned that the .mpy files below `folder` hold, if there is one."""
+    try:
+        entries = os.ilistdir(folder)
+    except OSError:
+        return  # stock firmware has no ROMFS
+    for name, mode, *_ in entries:
         path = folder + "/" + name
         if mode == _FOLDER:
             intern(path)
