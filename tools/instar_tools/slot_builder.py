@@ -24,12 +24,13 @@ import click
 from . import sets
 from .image_builder import compiled, read_tree
 from .paths import BOARDS, FIRMWARE, LIB
+from .real_boards import BOARDS as REAL_BOARDS
 
 UPDATE_TAR = "update.tar"
 FIRST_SLOT = "/a"
 DEFAULT_SET = "instar-mender"
 # Boards whose slots may hold instar: all that stock MicroPython runs on.
-BOARDS_OF_SLOTS = tuple(sorted(path.parent.name for path in BOARDS.glob("*_*/board.py")))
+BOARDS_OF_SLOTS = tuple(REAL_BOARDS)
 _ROOT_PROGRAMS = ("boot.py", "main.py")
 _APP = ("app.py", "app.mpy", "app/__init__.py", "app/__init__.mpy")
 _BLOCK = 512
