@@ -1,10 +1,17 @@
-# What a MicroPython build freezes to be an instar firmware: make FROZEN_MANIFEST=.../manifest.py
-# The board's own `board` module comes from its folder under boards/.
+# What every MicroPython build with instar freezes, beside the port's own modules and the board's:
+# boards/NAME/manifest.py includes it.
+#
+# options.app: absolute path of a folder with an application, `app` and what it needs; None: the
+# sample application.
+# Each name is frozen once. boot.py sees to it that no file hides one of these (RESERVED in
+# lib/instar/boot.py), and the application's slots /a and /b stay on the file system.
 # SPDX-License-Identifier: MIT
 
-include("$(PORT_DIR)/boards/manifest.py")  # _boot.py, asyncio and the network live there
 package("instar", base_path="../lib", opt=3)
-module("boot.py")
-module("main.py")
-module("start.py")
-module("app.py")
+module("boot.py", opt=3)
+module("main.py", opt=3)
+module("start.py", opt=3)
+if options.app:
+    freeze(options.app, opt=3)
+else:
+    module("app.py", opt=3)

@@ -27,8 +27,8 @@ _EPOCH_2000 = const(946684800)
 class WifiBoard:
     """One board. ssid, key: of the Wi-Fi network; connect_s: how long to try to join it.
 
-    `led`: what machine.Pin knows the status LED by, None where it is not certain that there is one;
-    `led_on`: the pin's value that lights it. An application may set both: `Board.led = 2`.
+    `led`: what machine.Pin knows the status LED by, None where it is not certain that there is
+    one; `led_on`: the value that lights it. An application may set both: `Board.led = 2`.
     """
 
     settings_path = "/instar.json"
@@ -76,7 +76,7 @@ class WifiBoard:
         for poll in range(1, self._connect_s * 1000 // _POLL_MS + 1):
             if station.isconnected():
                 return
-            # Below zero a Pico's radio has given up: refused, or nobody there. An ESP32's tries on.
+            # Below zero a Pico's radio gave up: refused, or nobody there. An ESP32's tries on.
             if poll % _AGAIN == 0 and station.status() < 0:
                 self._join()
             self.feed()

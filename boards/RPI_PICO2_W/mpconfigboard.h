@@ -1,0 +1,4 @@
+// As the stock board: the file system keeps its size and place.
+// SPDX-License-Identifier: MIT
+
+#include "boards/RPI_PICO2_W/mpconfigboard.h"
