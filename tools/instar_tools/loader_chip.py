@@ -69,8 +69,10 @@ class FlashChip:
             return file.read(self._efuses)
 
     def read(self, address: int, length: int) -> bytes:
-        """Raises:
-        OutOfReach
+        """The bytes at `address`.
+
+        Raises:
+            OutOfReach
         """
         self._check(address, length)
         with self._path.open("rb") as file:
