@@ -30,7 +30,8 @@ class Esp32Board(WifiBoard):
     def inventory(self):
         found = super().inventory()
         found["flash_size"] = _flash_size()
-        found["slot"] = esp32.Partition(esp32.Partition.RUNNING).info()[4]
+        running = esp32.Partition.RUNNING
+        found["slot"] = esp32.Partition(running).info()[4]  # pyright: ignore[reportArgumentType]
         return found
 
 
