@@ -6,6 +6,7 @@ import os
 
 _shell = os.system
 _pipe = None
+held = None  # what is to stay in the heap, for power_on
 
 
 def connect(path):

@@ -13,6 +13,7 @@ import otadata
 import vfs
 
 PLATFORM = "esp32"
+BUILD = "ESP32_GENERIC"
 MACHINE = "Simulated ESP32 module with ESP32"
 EPOCH = 946684800  # 2000-01-01 in Unix time
 MODULES = {"machine": machine, "network": network, "esp32": esp32}
@@ -56,14 +57,13 @@ def file_system(device):
     return vfs.VfsLfs2(device, mtime=False)
 
 
-def mount(rom):
+def mount(rom, device):
     """As the stock firmware: a blank chip is formatted, anything else is left alone for good."""
-    device = storage()
     try:
         vfs.mount(file_system(device), "/")
     except OSError:
         _first_format(device)
-    if rom:
+    if rom and rom[0]:  # blank, if this slot has no ROMFS but another has
         vfs.mount(vfs.VfsRom(memoryview(rom)), "/rom")
 
 

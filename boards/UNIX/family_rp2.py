@@ -9,6 +9,7 @@ import vfs
 from micropython import const
 
 PLATFORM = "rp2"
+BUILD = "RPI_PICO_W"
 MACHINE = "Simulated Raspberry Pi Pico W with RP2040"
 EPOCH = 0
 MODULES = {"machine": rp2_machine, "network": rp2_network, "rp2": rp2}
@@ -45,9 +46,8 @@ def file_system(device):
     return vfs.VfsLfs2(device, progsize=_PAGE, mtime=False)
 
 
-def mount(rom):
+def mount(rom, device):
     """As the stock firmware's _boot.py: what does not mount is formatted, whatever it held."""
-    device = storage()
     try:
         found = file_system(device)
     except Exception:

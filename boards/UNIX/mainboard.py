@@ -5,8 +5,10 @@
 # SPDX-License-Identifier: MIT
 import gc
 import sys
+from collections import namedtuple
 
 import chance
+import console
 import control
 import dates
 import nor
@@ -14,6 +16,7 @@ import rtc
 import vfs
 from micropython import const
 from standin import StandIn
+from uninterrupted import Uninterrupted
 
 # What `sim create` leaves in flash that no board of these looks at: the MAC address, which is in
 # efuses or in the radio, and the board's name.
@@ -42,7 +45,8 @@ def start(flash, options):
     _modules(family, chip, options, seed)
     gc.collect()
     vfs.umount("/")
-    family.mount(rom)
+    device = family.storage()
+    family.mount(rom, Uninterrupted(device) if "port" in options else device)
     sys.path[:] = family.PATH
     sys.argv[:] = []
     return None if rom is None else len(rom), family.ROOTS
@@ -66,10 +70,19 @@ def _cut(text):
     return int(number), how or nor.BEFORE
 
 
+_Implementation = namedtuple("implementation", ("name", "version", "_machine", "_mpy", "_build"))
+
+
 class _Sys(StandIn):
-    def __init__(self, platform):
-        super().__init__(sys)
-        self.platform = platform
+    def __init__(self, family, port):
+        super().__init__(sys, ("atexit",))
+        self.platform = family.PLATFORM
+        real = sys.implementation
+        self.implementation = _Implementation(
+            real.name, real.version, family.MACHINE, real._mpy, family.BUILD
+        )
+        if port:
+            self.stdout = console.Stdout()
 
 
 def _modules(family, chip, options, seed):
@@ -83,7 +96,7 @@ def _modules(family, chip, options, seed):
         seed = ("%s %s" % (seed, options.get("boot", 1))).encode()
     _hide_emulation()
     sys.modules.update(public)
-    sys.modules["sys"] = _Sys(family.PLATFORM)
+    sys.modules["sys"] = _Sys(family, "port" in options)
     for name, module in (
         ("os", chance.Os(seed, family.PLATFORM, family.MACHINE)),
         ("time", rtc.Time(family.EPOCH)),

@@ -8,19 +8,25 @@
 #   soft=LABEL          a soft reset: this slot (if the board has any), without the boot loader
 #   heap=BYTES          the board's own heap: heapsize must have room for ROMFS and emulation too
 #   same_slot=other     what set_boot() of the chosen slot does (esp32.attach), older ESP-IDF
+#   port=1              there is a serial port (micropython -i): Ctrl-C, and the REPL after main.py
+#   raw=1               with it: a soft reset out of the raw REPL, so main.py does not run
 # SPDX-License-Identifier: MIT
 import gc
 import sys
 
-import control
-import mainboard
-import names
-import program
+import micropython
+
+micropython.kbd_intr(-1)  # Ctrl-C is for the board's program, not for what follows
+
+import control  # noqa: E402
+import mainboard  # noqa: E402
+import names  # noqa: E402
+import program  # noqa: E402
 
 _options = dict(option.split("=", 1) for option in sys.argv[2:])
 _rom, _roots = mainboard.start(sys.argv[1], _options)
 del mainboard
-if _rom is not None:
+if _rom:
     names.intern("/rom")
     names.make_room()
 del names
@@ -35,4 +41,5 @@ _surplus = gc.mem_free() - (_heap - _heap * 3 // 256) if _heap else 0
 _ballast = None
 for _ in range(_surplus // 32):
     _ballast = (_ballast,)
-control.end("repl " + program.run(_roots))
+control.held = _ballast
+program.start(_roots, globals(), _options)

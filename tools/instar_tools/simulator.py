@@ -9,8 +9,9 @@ What a board does is not known here.
 
 Events are dicts with an "event" key: the board's own (lines `@instar {json}` on its console), and
 the simulator's, which have "from": "simulator": boot (slot if the board has firmware slots, cause,
-boot), heap (size, tls, romfs, emulation: bytes), op (number, kind, address, length), reset,
-soft_reset, watchdog, cut (op, how), panic, repl, stuck, dead, died (each of these five with why).
+boot), heap (size, tls, romfs, emulation: bytes), op (number, kind, address, length), pin (name,
+value), reset, soft_reset, watchdog, bootloader, cut (op, how), panic, repl, stuck, dead, died
+(each of these five with why).
 
 Limits: POSIX. A board in its REPL with the watchdog running is reset at once, not only after the
 timeout; without a watchdog it would sit there for ever, so the run ends.
@@ -160,13 +161,7 @@ class Simulator:
         Raises:
             click.ClickException: the flash file is no board's, or the heap too small for one.
         """
-        self._kind = kind_of(self.flash)
-        self._heap = heap_bytes(self._asked_heap or self._kind.heap)
-        if self._heap <= self._kind.tls:
-            raise click.ClickException(
-                f"heap: more than the {self._kind.tls} bytes that TLS takes expected,"
-                f" got {self._heap}"
-            )
+        self._take_board()
         met = condition(until)
         deadline = time.monotonic() + seconds if seconds is not None else float("inf")
         last_boot = self.boots + boots if boots is not None else None
@@ -175,12 +170,27 @@ class Simulator:
             end, event = self._boot(deadline, met)
             if event:
                 return Outcome(True, event["event"])
-            if end not in self._kind.causes and end in _STANDING and self._watchdog_ms:
-                end = "watchdog"
-            if end not in self._kind.causes:
+            if not self._goes_on(end):
                 return Outcome(False, end)
-            self._after(end)
         return Outcome(False, "boots")
+
+    def _take_board(self) -> None:
+        self._kind = kind_of(self.flash)
+        self._heap = heap_bytes(self._asked_heap or self._kind.heap)
+        if self._heap <= self._kind.tls:
+            raise click.ClickException(
+                f"heap: more than the {self._kind.tls} bytes that TLS takes expected,"
+                f" got {self._heap}"
+            )
+
+    def _goes_on(self, end: str) -> bool:
+        # Whether another boot follows that end; if so, what it finds.
+        if end not in self._kind.causes and end in _STANDING and self._watchdog_ms:
+            end = "watchdog"
+        if end not in self._kind.causes:
+            return False
+        self._after(end)
+        return True
 
     def _after(self, end: str) -> None:
         self._soft = end == "soft_reset"
@@ -197,7 +207,7 @@ class Simulator:
         # (how the boot ended, the event that met the condition)
         self.boots += 1
         romfs = largest_romfs(self.flash.read_bytes())
-        process = BoardProcess(
+        process = self._start(
             self.flash,
             heap=self._heap + romfs + EMULATION,
             options=self._boot_options(romfs),
@@ -210,6 +220,9 @@ class Simulator:
         self._watchdog_ms = process.watchdog_ms
         event = self._end_event(process.end)
         return event["event"], event if self._tell(event, met) else None
+
+    def _start(self, *args, **options) -> BoardProcess:
+        return BoardProcess(*args, **options)
 
     def _boot_options(self, romfs: int) -> dict[str, object]:
         options: dict[str, object] = {
@@ -251,28 +264,35 @@ class Simulator:
             self.ops += 1
             if values:
                 kind, address, length = values[0], int(values[1]), int(values[2])
-                return _event("op", number=self.ops, kind=kind, address=address, length=length)
+                return event_of("op", number=self.ops, kind=kind, address=address, length=length)
         elif word == "rtc":
             self._rtc_offset = int(values[0])
         elif word == "boot":
             self._slot = values[0] if values else ""
             where = {"slot": self._slot} if values else {}
-            return _event("boot", **where, cause=CAUSES[self._cause], boot=self.boots)
+            return event_of("boot", **where, cause=CAUSES[self._cause], boot=self.boots)
+        elif word == "pin":
+            return event_of("pin", name=values[0], value=int(values[1]))
+        elif word == "repl":  # where that is not the end: see plugged.py
+            return event_of("repl", why=" ".join(values))
         elif word == "heap":
             held = self._kind.tls
-            return _event("heap", size=self._heap, tls=held, romfs=romfs, emulation=int(values[0]))
+            return event_of(
+                "heap", size=self._heap, tls=held, romfs=romfs, emulation=int(values[0])
+            )
         return None
 
     def _end_event(self, end: str) -> Event:
         word, _, why = end.partition(" ")
         if word != "cut":
-            return _event(word, **({"why": why} if why else {}))
+            return event_of(word, **({"why": why} if why else {}))
         self.power_cut_at = None
         number, how = why.split()
-        return _event("cut", op=int(number), how=how)
+        return event_of("cut", op=int(number), how=how)
 
 
-def _event(name: str, **info: object) -> Event:
+def event_of(name: str, /, **info: object) -> Event:
+    """An event of the simulator's."""
     return {"event": name, "from": "simulator", **info}
 
 
