@@ -18,6 +18,7 @@ import pytest
 from instar_tools.board_kinds import ESP32_GENERIC
 from instar_tools.flash_builder import write_blank, write_flash
 from instar_tools.image_builder import build_image
+from instar_tools.plugged import Plugged
 from instar_tools.rom_loader import RomLoader
 from instar_tools.simulator import Simulator
 from instar_tools.stock_firmware import app_image, official_image
@@ -55,8 +56,8 @@ class Esptool:
         self.flash = flash
         self.loader = RomLoader(flash, ESP32_GENERIC)
 
-    def start(self, port, *words, chip="auto", stub=False):
-        options = ["--port", port, "--chip", chip, "--before", "no-reset", "--after", "no-reset"]
+    def start(self, port, *words, chip="auto", before="no-reset", after="no-reset", stub=False):
+        options = ["--port", port, "--chip", chip, "--before", before, "--after", after]
         return subprocess.Popen(
             [sys.executable, "-m", "esptool", *options, *([] if stub else ["--no-stub"])]
             + [str(word) for word in words],
@@ -66,9 +67,14 @@ class Esptool:
             env={**os.environ, "COLUMNS": "300"},
         )
 
-    def run(self, *words, code=0, **options):
+    def run(self, *words, **options):
+        """What it prints, talking to the loader directly."""
+        with cable(self.loader.receive) as port:
+            return self.run_on(port, *words, **options)
+
+    def run_on(self, port, *words, code=0, **options):
         """What it prints; code: that it is to end with."""
-        with cable(self.loader.receive) as port, self.start(port, *words, **options) as process:
+        with self.start(port, *words, **options) as process:
             try:
                 printed, _ = process.communicate(timeout=60)
             finally:
@@ -107,6 +113,16 @@ def test_a_blank_chip_boots_from_what_esptool_wrote(esptool, official):
     assert events[0]["event"] == "boot" and events[0]["slot"] == "factory"
 
 
+def test_a_plugged_board_is_reset_for_esptool_and_by_it(esptool, official):
+    with Plugged(esptool.flash) as board:
+        board.wait("dead")
+        written = ("write-flash", "-z", hex(IMAGE_AT), official)
+        esptool.run_on(board.port, *written, before="default-reset", after="hard-reset")
+        board.wait("loader")
+        assert board.wait("boot")["slot"] == "factory"
+        board.wait("repl")
+
+
 def test_stock_firmware_starts_beside_a_slot_that_has_a_romfs(tmp_path):
     path = tmp_path / "board.flash"
     write_flash(path, app_image("v1.29.0"))
@@ -140,7 +156,8 @@ def test_the_flash_is_identified_read_and_erased(esptool, tmp_path):
     read = tmp_path / "read"
     esptool.run("--baud", "460800", "read-flash", hex(end), "8192", read)
     assert read.read_bytes() == content
-    esptool.run("erase-region", hex(end), "4096")
+    esptool.run("erase-region", hex(end), "4096", after="soft-reset")
+    assert esptool.loader.finished
     assert esptool.stored(end, 8192) == b"\xff" * 4096 + content[4096:]
 
 
