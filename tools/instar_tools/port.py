@@ -35,6 +35,7 @@ __all__ = ["AUTO", "BoardError", "BoardGone", "Info", "Link", "PortError", "TooO
 
 OLDEST = (1, 24)  # MicroPython that instar runs on
 _SECONDS = 10.0
+_SOFT_RESET = b"\x04"
 _PIECE = 1536  # bytes of a file in one piece of code
 
 
@@ -192,6 +193,13 @@ class Link:
         self._gone = True
         with contextlib.suppress(TransportError, OSError, serial.SerialException, BoardGone):
             self._line.exec_raw_no_follow("import machine\nmachine.reset()")
+
+    def resume(self) -> None:
+        """Let main.py run by a soft reset, which firmware on trial outlives. Nothing more can be
+        asked of this link."""
+        self.leave()
+        with contextlib.suppress(OSError, serial.SerialException):
+            self._line.serial.write(_SOFT_RESET)
 
     def leave(self) -> None:
         """Leave the board in its friendly REPL, unless it was reset."""
