@@ -1,7 +1,7 @@
 # The machine module of the simulated ESP32: its constants, watchdog and identity.
 # SPDX-License-Identifier: MIT
 import control
-from machine_common import RTC, Pin, idle, reset, soft_reset
+from machine_common import RTC, Pin, bootloader, idle, reset, soft_reset
 
 PWRON_RESET = 1  # also brown-out
 HARD_RESET = 2  # reset(), and every panic

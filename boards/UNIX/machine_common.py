@@ -16,8 +16,17 @@ def reset():
 
 
 def soft_reset():
-    """Restart the interpreter; neither boot loader nor watchdog notice. Does not return."""
-    control.end("soft_reset")
+    """Restart the interpreter; neither boot loader nor watchdog notice.
+
+    Raises:
+        SystemExit: always, as on a board.
+    """
+    raise SystemExit
+
+
+def bootloader(timeout=0):
+    """Wait for new firmware, from USB or the serial line. Does not return."""
+    control.end("bootloader")
 
 
 def idle():

@@ -2,7 +2,7 @@
 # Behaves as ports/rp2/modmachine.c and machine_wdt.c do.
 # SPDX-License-Identifier: MIT
 import control
-from machine_common import RTC, Pin, idle, reset, soft_reset
+from machine_common import RTC, Pin, bootloader, idle, reset, soft_reset
 from micropython import const
 
 PWRON_RESET = 1

@@ -66,7 +66,8 @@ class Plugged:
         """Plug it in.
 
         Raises:
-            click.ClickException: the flash file is no board's, or the heap too small for one.
+            click.ClickException: the flash file is no board's, or the heap too small for one; or
+                there is something at `link` that is no symbolic link.
         """
         self._board.take()
         self._board.line = PtyLine(self._board.receive, self._board.line_closed, self._link)
@@ -89,6 +90,10 @@ class Plugged:
         with self._news:
             self._seen = len(self.events)
         self._board.ask("loader" if boot else "button")
+
+    def stay(self) -> None:
+        """Wait for ever: for Ctrl-C."""
+        self._thread.join()
 
     def wait(self, until: str | Condition, seconds: float = 30) -> Event:
         """Wait for an event: its name, success or failure (simulator.condition), or a function.

@@ -25,6 +25,8 @@ import tty
 from collections.abc import Callable
 from pathlib import Path
 
+import click
+
 _BACKLOG = 1 << 20
 _LOOK_MS = 20
 
@@ -33,7 +35,7 @@ class PtyLine:
     """link: a path that becomes a symbolic link to the port.
 
     Raises:
-        FileExistsError: there is something at `link` that is no symbolic link.
+        click.ClickException: there is something at `link` that is no symbolic link.
     """
 
     def __init__(
@@ -61,7 +63,10 @@ class PtyLine:
     def _make_link(self, link: Path) -> None:
         if link.is_symlink():
             link.unlink()
-        link.symlink_to(self.path)
+        try:
+            link.symlink_to(self.path)
+        except OSError as error:
+            raise click.ClickException(f"--link: a free path expected, got {error}") from error
 
     def close(self) -> None:
         """The port vanishes. From any thread but the line's own callbacks."""

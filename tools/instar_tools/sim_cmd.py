@@ -11,7 +11,8 @@ import click
 from . import flash_builder, slot_builder
 from .board_kinds import ESP32_GENERIC, KINDS, BoardKind
 from .event_view import View
-from .simulator import Simulator, heap_bytes
+from .plug_cmd import heap_option, plug
+from .simulator import Simulator
 
 NOT_MET = 3
 CUTS = ("before", "torn", "ragged", "after")
@@ -21,6 +22,9 @@ _UNITS = {"KB": 1 << 10, "MB": 1 << 20}
 @click.group()
 def sim() -> None:
     """Create and run simulated boards."""
+
+
+sim.add_command(plug)
 
 
 def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
@@ -126,14 +130,6 @@ def create(
     click.echo(f"{flash}: {kind.name}, {flash.stat().st_size >> 10} KiB, {len(content)} files")
 
 
-def _heap(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
-    try:
-        heap_bytes(value or "0")
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from error
-    return value
-
-
 def _cut(ctx: click.Context, param: click.Parameter, value: str | None):
     if value is None:
         return None
@@ -157,7 +153,7 @@ def _rtc(ctx: click.Context, param: click.Parameter, value: str | None) -> int |
 
 @sim.command()
 @click.argument("flash", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--heap", callback=_heap, help="As -X heapsize; without it as the board has.")
+@click.option("--heap", callback=heap_option, help="As -X heapsize; without it as the board has.")
 @click.option("--until", type=click.Choice(["idle", "success", "failure"]))
 @click.option("--seconds", type=float, help="Switch the board off after this time.")
 @click.option("--boots", type=int, help="Switch the board off after so many boots.")

@@ -52,7 +52,7 @@ _EPOCH_2000_US = 946684800 * 1_000_000
 @dataclass(frozen=True)
 class Outcome:
     """How a run ended. met: its condition came true. reason: the condition's event; else deadline,
-    boots, or what the board ended in for good: repl, panic, stuck, dead, died."""
+    boots, or what the board ended in for good: repl, bootloader, panic, stuck, dead, died."""
 
     met: bool
     reason: str
