@@ -30,7 +30,8 @@ from . import image_builder, stock_firmware
 @click.option(
     "--official",
     is_flag=True,
-    help="Stock MicroPython as micropython.org has it: boot loader, table with one slot, app.",
+    help="Stock MicroPython as micropython.org has it: boot loader, table with one slot, app;"
+    " a UF2 for a Pico W, if the name ends in that.",
 )
 def image(
     output: Path,
@@ -53,9 +54,7 @@ def image(
             "--root, --bare and --official say the whole content: each stands alone"
         )
     if official:
-        output.write_bytes(stock_firmware.official_image(version, chip))
-        start = stock_firmware.BOOTLOADER_AT[chip]
-        click.echo(f"{output}: {output.stat().st_size} bytes, to be written from 0x{start:x} on")
+        _official(output, version, chip)
         return
     files = None
     if root:
@@ -67,3 +66,13 @@ def image(
     output.write_bytes(data)
     romfs = len(image_builder.find_romfs(data))
     click.echo(f"{output}: {len(data)} bytes, {romfs} of them ROMFS, version {version}")
+
+
+def _official(output: Path, version: str, chip: str) -> None:
+    if output.suffix == ".uf2":
+        output.write_bytes(stock_firmware.official_uf2(version))
+        where = "for the drive of a Pico W"
+    else:
+        output.write_bytes(stock_firmware.official_image(version, chip))
+        where = f"to be written from 0x{stock_firmware.BOOTLOADER_AT[chip]:x} on"
+    click.echo(f"{output}: {output.stat().st_size} bytes, {where}")

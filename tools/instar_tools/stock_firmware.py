@@ -1,19 +1,23 @@
-"""Stock MicroPython for a simulated ESP32, in the format of what micropython.org gives out.
+"""Stock MicroPython for the simulated boards, in the formats of what micropython.org gives out.
 
     official_image("v1.29.0")      # boot loader, table, app: what esptool writes at 0x1000
     app_image("v1.29.0")           # the app alone: micropython.bin
+    official_uf2("v1.29.0")        # for a Pico W
 
 The layout, the table and the image formats are the real ones (MicroPython's makeimg.py and
-partitions-4MiBplus.csv: one app slot, none to update into). The simulated board brings the
+partitions-4MiBplus.csv: one app slot, none to update into; UF2). The simulated board brings the
 interpreter itself, so there is no machine code in them: no real chip runs these images.
 """
 # SPDX-License-Identifier: MIT
 
 from __future__ import annotations
 
+import struct
+
 from .board_kinds import Row
 from .flash_builder import TABLE_ADDRESS, table_binary
 from .image_builder import build_image
+from .real_boards import RP2040_FAMILY
 
 # Where a chip's ROM looks for the boot loader, and so where such a file begins.
 BOOTLOADER_AT = {"esp32": 0x1000, "esp32s2": 0x1000, "esp32s3": 0, "esp32c3": 0, "esp32c6": 0}
@@ -26,6 +30,13 @@ STOCK_4MIB: tuple[Row, ...] = (
 _PROJECT = "micropython"
 _IRAM = 0x40080000
 _CODE = 1024  # bytes
+# UF2: github.com/microsoft/uf2
+_UF2_MAGIC = (0x0A324655, 0x9E5D5157)
+_UF2_END = struct.pack("<I", 0x0AB16F30)
+_FAMILY_GIVEN = 0x2000
+_PAGE = 256
+_RP2_FLASH_AT = 0x10000000
+_PICO_W = "Raspberry Pi Pico W with RP2040"
 
 
 def app_image(version: str, chip: str = "esp32") -> bytes:
@@ -51,6 +62,20 @@ def official_image(
     for address, data in parts.items():
         image[address - start : address - start + len(data)] = data
     return bytes(image)
+
+
+def official_uf2(version: str) -> bytes:
+    """A file for the drive of a Pico W: its blocks have the program's text, and nothing more."""
+    text = f"MicroPython {version} on 2026-07-05; {_PICO_W}".encode()
+    program = text.ljust(-len(text) % _PAGE + len(text), b"\0")
+    count = len(program) // _PAGE
+    blocks = []
+    for number in range(count):
+        data = program[number * _PAGE : (number + 1) * _PAGE]
+        address = _RP2_FLASH_AT + number * _PAGE
+        head = (*_UF2_MAGIC, _FAMILY_GIVEN, address, _PAGE, number, count, RP2040_FAMILY)
+        blocks.append(struct.pack("<8I", *head) + data.ljust(476, b"\0") + _UF2_END)
+    return b"".join(blocks)
 
 
 def _boot_loader(chip: str, flash_mib: int) -> bytes:
