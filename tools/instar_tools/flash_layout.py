@@ -69,7 +69,12 @@ def choose(board: RealBoard, firmware: Firmware, flash_mib: int, app_size: int =
         raise click.ClickException(
             f"{layout.source} does not fit {flash_mib} MiB of flash: {'; '.join(found)}"
         )
-    _check_room(layout, firmware)
+    slot = layout.first_slot
+    if len(firmware.app) > slot[3]:
+        raise click.ClickException(
+            f"{firmware.path}: the application has {len(firmware.app)} bytes, slot {slot[4]} of"
+            f" {layout.source} holds {slot[3]}; {_advice(board, firmware, flash_mib)}"
+        )
     return layout
 
 
@@ -113,19 +118,16 @@ def with_slots(rows: list[Row], size: int) -> list[Row]:
     return out
 
 
-def _check_room(layout: Layout, firmware: Firmware) -> None:
-    slot = layout.first_slot
-    if len(firmware.app) <= slot[3]:
-        return
-    size = -(-len(firmware.app) // APP_UNIT) * APP_UNIT
-    room = layout.flash_mib * MIB - slot[2] - 2 * size
+def _advice(board: RealBoard, firmware: Firmware, flash_mib: int) -> str:
+    """How an application that is too large for its slot can have one."""
     advice = "take the official file with -OTA in its name, which is smaller, if there is one"
-    if room >= _LEAST_FILES:
-        advice += f"; or --app-size 0x{size:x}, which leaves {room >> 10} KiB for files"
-    raise click.ClickException(
-        f"{firmware.path}: the application has {len(firmware.app)} bytes, slot {slot[4]} of"
-        f" {layout.source} holds {slot[3]}; {advice}"
-    )
+    size = -(-len(firmware.app) // APP_UNIT) * APP_UNIT
+    try:
+        rows = _of_board(board, flash_mib, size).rows
+    except click.ClickException:
+        return advice
+    room = next(row[3] for row in rows if row[1] == _FAT)
+    return f"{advice}; or --app-size 0x{size:x}, which leaves {room >> 10} KiB for files"
 
 
 # What is on the chip already.

@@ -131,12 +131,10 @@ def _check_block(
 def _check_machine(path: Path, program: bytes, board: RealBoard) -> None:
     if b"MicroPython" not in program:
         raise NotFirmware(f"{path}: expected MicroPython, this is another program")
-    machines = [name.decode() for name in re.findall(rb"[\w -]+ with RP2\d+", program)]
-    if not any(map(board.is_machine, machines)):
-        raise NotFirmware(
-            f"{path}: expected MicroPython for {board.name}, this is for"
-            f" {' or '.join(machines).strip() or 'no board that it names'}"
-        )
+    if not re.search(board.machine.encode(), program):
+        found = re.search(rb"[\w -]+ with RP2[\w-]+", program)
+        name = found.group().decode().strip() if found else "no board that it names"
+        raise NotFirmware(f"{path}: expected MicroPython for {board.name}, this is for {name}")
 
 
 def copy(file: Uf2, drive: Path, board: RealBoard) -> None:
