@@ -165,7 +165,7 @@ def test_an_identity_with_a_mac_is_the_external_id(desk):
         (["--url", "http://localhost:9013"], "expected an https:// URL, or --plain-http"),
         (["--url", URL], "an https URL needs --ca"),
         (["--url", ""], "--url is empty"),
-        ([], "Missing option '--url'"),
+        ([], "expected --url, --mender-url or --murano-url"),
         (["--url", URL, "--flash", __file__], "expected --folder DIR or --flash FILE"),
         (["--url", URL, "--ca", __file__], "expected a certificate, PEM or DER"),
         (["--url", URL, "--set", "watchdog"], "expected NAME=JSON"),

@@ -1,8 +1,9 @@
-"""Factory settings: what a board needs for its first bootstrap, from options and the environment.
+"""Factory settings: what a board needs for its first start, from options and the environment.
 
     @bootstrap_options
     def command(url, profile, ca, plain_http, secure, more, **others):
-        factory = Factory.of(url, profile, ca, plain_http, more)
+        factory = Factory.of(url, profile, ca, plain_http, more)     # a Bootstrap service, or
+        factory = Factory.of_servers({"mender_url": url}, ca, plain_http, more)
         factory.add_keys(external_key(), crypto_key() if secure else "")
         factory.files()                 # {"/instar.json": b"...", "/bootstrap-ca-1.der": b"..."}
 
@@ -28,6 +29,19 @@ PROFILES = ("clients", "things", "mainflux")
 EXTERNAL_KEY = "INSTAR_EXTERNAL_KEY"
 CRYPTO_KEY = "INSTAR_CRYPTO_KEY"
 WIFI_PASSWORD = "INSTAR_WIFI_PASSWORD"
+TENANT_TOKEN = "INSTAR_TENANT_TOKEN"
+MURANO_TOKEN = "INSTAR_MURANO_TOKEN"
+MURANO_PASSWORD = "INSTAR_MURANO_PASSWORD"
+# The settings that are secrets, as lib/instar/options.py has them.
+SECRETS = (
+    "tenant_token",
+    "wifi_password",
+    "external_key",
+    "crypto_key",
+    "magistrala_secret",
+    "murano_token",
+    "murano_password",
+)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _LARGEST_FILE = 1 << 20  # bytes: of a bundle of CAs
 # Settings that --set does not take, and what does.
@@ -39,6 +53,8 @@ _ELSEWHERE = {
     "external_id": "--external-id",
     "external_key": EXTERNAL_KEY,
     "crypto_key": f"--secure and {CRYPTO_KEY}",
+    "murano_token": MURANO_TOKEN,
+    "murano_password": MURANO_PASSWORD,
     "wifi_ssid": "--wifi-ssid",
     "wifi_password": WIFI_PASSWORD,
 }
@@ -73,17 +89,41 @@ class Factory:
             _refuse_plain(url, plain_http)
         if plain_http:
             made.settings["bootstrap_plain_http"] = True
+        made._add_authorities([url], ca, "bootstrap-ca")
+        return made
+
+    @classmethod
+    def of_servers(
+        cls,
+        urls: Mapping[str, str],
+        ca: Iterable[Path],
+        plain_http: bool,
+        more: Mapping[str, object],
+    ) -> Factory:
+        """A board that is told its servers at the factory. urls: by the name of the setting.
+
+        Raises:
+            click.UsageError: as of().
+        """
+        made = cls({**urls, **more})
+        if any(url.lower().startswith("http://") for url in urls.values()):
+            if not plain_http:
+                raise click.UsageError(
+                    f"{', '.join(urls.values())}: expected https:// URLs, or --plain-http if the"
+                    " server has no other: then everybody on the way can read and change all"
+                )
+            made.settings["allow_plain_http"] = True
+        made._add_authorities(urls.values(), ca, "ca")
+        return made
+
+    def _add_authorities(self, urls: Iterable[str], ca: Iterable[Path], name: str) -> None:
         for path in ca:
-            made.authorities += read_certificates(path)
-        if url.lower().startswith("https://") and not made.authorities:
+            self.authorities += read_certificates(path)
+        if any(url.lower().startswith("https://") for url in urls) and not self.authorities:
             raise click.UsageError(
                 "an https URL needs --ca: a board trusts no certificate but those it was given"
             )
-        made._add_authorities()
-        return made
-
-    def _add_authorities(self) -> None:
-        paths = [f"/bootstrap-ca-{number + 1}.der" for number in range(len(self.authorities))]
+        paths = [f"/{name}-{number + 1}.der" for number in range(len(self.authorities))]
         for path, certificate in zip(paths, self.authorities, strict=True):
             self.beside[path] = certificate.public_bytes(Encoding.DER)
         if paths:
@@ -151,6 +191,18 @@ def wifi_password(ssid: str) -> str:
     return _secret(WIFI_PASSWORD, f"Password of the Wi-Fi network {ssid} (none: Enter)", "")
 
 
+def tenant_token() -> str:
+    """Mender's tenant token, from the environment or the terminal."""
+    return _needed(TENANT_TOKEN, "Tenant token")
+
+
+def murano_secrets() -> dict[str, str]:
+    """The settings with Murano's secrets, as far as the environment has them: a board can get its
+    own by itself."""
+    given = {"murano_token": MURANO_TOKEN, "murano_password": MURANO_PASSWORD}
+    return {name: os.environ[key] for name, key in given.items() if os.environ.get(key)}
+
+
 def _needed(variable: str, what: str) -> str:
     value = _secret(variable, what)
     if not value:
@@ -195,8 +247,15 @@ def _as_dict(ctx: click.Context, param: click.Parameter, value: tuple) -> dict[s
 
 def bootstrap_options(command: Callable) -> Callable:
     """Options of every command that speaks of a Bootstrap service."""
+    url = click.option(
+        "--url", required=True, help="Of the service, like https://example.org:9013"
+    )
+    return url(trust_options(command))
+
+
+def trust_options(command: Callable) -> Callable:
+    """The same without the service's URL."""
     options = (
-        click.option("--url", required=True, help="Of the service, like https://example.org:9013"),
         click.option(
             "--profile",
             type=click.Choice(PROFILES),

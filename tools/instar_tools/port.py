@@ -29,9 +29,21 @@ from mpremote.transport import TransportError
 
 from .board_code import BOARD
 from .masking import Veil
+from .real_boards import BOARDS, RealBoard
 from .serial_line import AUTO, BoardGone, Line, PortError, open_line, resolve
 
-__all__ = ["AUTO", "BoardError", "BoardGone", "Info", "Link", "PortError", "TooOld", "WrongBoard"]
+__all__ = [
+    "AUTO",
+    "BoardError",
+    "BoardGone",
+    "Info",
+    "Link",
+    "PortError",
+    "TooOld",
+    "WrongBoard",
+    "board_of",
+    "connect",
+]
 
 OLDEST = (1, 24)  # MicroPython that instar runs on
 _SECONDS = 10.0
@@ -120,6 +132,28 @@ def _check_version(info: Info) -> None:
             f"expected MicroPython {needed} or later on the board, got {info.version_text};"
             " write a newer one first: instar flash"
         )
+
+
+def board_of(info: Info, name: str | None) -> RealBoard:
+    """The board that `info` speaks of; name: what was asked for.
+
+    Raises:
+        WrongBoard: it is none that is known, or not that one.
+    """
+    found = [board for board in BOARDS.values() if board.is_on(info.machine)]
+    if name is None and len(found) == 1:
+        return found[0]
+    if name is None:
+        raise WrongBoard(
+            f"the board says it is {info.machine!r}: expected one of {', '.join(BOARDS)};"
+            " say which with --board"
+        )
+    if BOARDS[name] not in found:
+        raise WrongBoard(
+            f"expected {name} on the port, got a board that says it is {info.machine!r};"
+            " choose another --port or --board"
+        )
+    return BOARDS[name]
 
 
 class Link:

@@ -1,7 +1,8 @@
 """``instar provision``: write what a board leaves the factory with.
 
-A Bootstrap service's URL, an external id, an external key, and the CA of that service. Everything
-else the board fetches. See factory.py for the settings, provisioning.py for where they go.
+A Bootstrap service's URL, an external id, an external key, and the CA of that service: everything
+else the board fetches. Or the URLs of its servers, their CAs, and what they know it by. See
+factory.py for the settings, provisioning.py and provision_port.py for where they go.
 """
 # SPDX-License-Identifier: MIT
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import shlex
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
@@ -19,14 +20,18 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from . import factory, provisioning
-from .factory import EXTERNAL_KEY, FILE, SETTINGS_PATH, Factory, bootstrap_options
+from . import factory, identity_key, provision_port, provisioning
+from .factory import EXTERNAL_KEY, FILE, SETTINGS_PATH, Factory, trust_options
+from .identity_key import IdentityKey
 from .masking import without_secrets
+from .port import Link, WrongBoard, board_of, connect
+from .provision_steps import next_steps
 from .provisioning import Written
 
 _KEY_BYTES = 24  # of a key that is made here: 32 characters that nobody has to quote
 _STATE = "/.instar/"  # where a board keeps what it fetched
 _LARGEST_KEY = 8192  # bytes: as lib/instar/settings.py
+_UNKNOWN_MAC = "<MAC address of the board, like 24:0a:c4:01:02:03>"
 
 
 @click.command()
@@ -36,11 +41,25 @@ _LARGEST_KEY = 8192  # bytes: as lib/instar/settings.py
     help="Write files, to be copied to the board's root.",
 )
 @click.option("--flash", type=FILE, help="Write into the flash file of a simulated board.")
-@bootstrap_options
+@click.option("--port", help="Write onto the board there: /dev/ttyUSB0, COM3, or auto.")
+@click.option("--url", help="Of a Bootstrap service, like https://example.org:9013")
+@click.option("--mender-url", metavar="URL", help="Of a Mender server.")
+@click.option("--murano-url", metavar="URL", help="Of a Murano product.")
+@trust_options
 @click.option(
     "--external-id", default="", metavar="ID", help="Who the board is. [default: its MAC address]"
 )
 @click.option("--generate-key", is_flag=True, help="Make an external key, and print it once.")
+@click.option(
+    "--tenant-token", is_flag=True, help=f"Mender's: {factory.TENANT_TOKEN}, or asked for."
+)
+@click.option(
+    "--identity-key",
+    "key_from",
+    metavar="host|board|FILE",
+    help="Make the board's P-256 key here or on the board, or take one in PEM. [default: the board"
+    " makes it at its first start]",
+)
 @click.option("--device-type", metavar="TYPE", help="As the setting device_type.")
 @click.option("--artifact-name", metavar="NAME", help="Of the software that was flashed.")
 @click.option(
@@ -55,45 +74,82 @@ _LARGEST_KEY = 8192  # bytes: as lib/instar/settings.py
 def provision(
     folder: Path | None,
     flash: Path | None,
-    external_id: str,
+    port: str | None,
+    url: str | None,
     generate_key: bool,
     secure: bool,
+    tenant_token: bool,
+    key_from: str | None,
     force: bool,
-    wifi_ssid: str | None,
     verify_key: tuple[Path, ...],
-    url: str,
+    **options,
+) -> None:
+    """Write the factory settings of a board: all it needs for its first start.
+
+    Secrets come from the environment, or are asked for; never from the command line: the external
+    key in INSTAR_EXTERNAL_KEY, Mender's tenant token in INSTAR_TENANT_TOKEN, a Murano token or
+    password in INSTAR_MURANO_TOKEN, INSTAR_MURANO_PASSWORD. The board's own code reads the
+    settings before anything is written.
+
+    Exit 0: written, 1: refused, 2: wrong usage, 3: the check could not be made.
+    """
+    if sum(place is not None for place in (folder, flash, port)) != 1:
+        raise click.UsageError("expected --folder DIR or --flash FILE or --port PORT, one of them")
+    if generate_key and EXTERNAL_KEY in os.environ:
+        raise click.UsageError(f"expected --generate-key or {EXTERNAL_KEY}, one of them")
+    if key_from == identity_key.BOARD and not port:
+        raise click.UsageError("--identity-key board: expected --port, where the board makes it")
+    made = _factory(url, **options)
+    _add_verify_keys(made, verify_key)
+    made_key = _add_secrets(made, url, generate_key, secure, tenant_token)
+    key = None if key_from in (None, identity_key.BOARD) else identity_key.of(key_from)
+    with ExitStack() as stack:
+        link = stack.enter_context(_connected(port, made)) if port else None
+        if link:
+            made.settings.setdefault("device_type", _device_type(link))
+        if link and key_from == identity_key.BOARD:
+            provision_port.check_makes_key(link)
+        written = _write(link or flash or folder, made.files(), force, key)
+        public = key.public_pem if key else ""
+        if link and key_from == identity_key.BOARD:
+            public = provision_port.make_key(link)
+        identity = _identity(made.settings, flash, link)
+        if link:
+            link.reset()
+    _tell(port or flash or folder, made, written.secret)
+    _tell_of_old(written.removed, folder)
+    if made_key:
+        click.echo(f"External key, shown this once: {made_key}\n")
+    if url and url.lower().startswith("http://") and not secure:
+        click.echo("Warning: without --secure the external key can be read on the way.", err=True)
+    if public:
+        click.echo(f"The identity key's public half:\n{public}")
+    next_steps(made.settings, identity)
+
+
+def _factory(
+    url: str | None,
     profile: str,
     ca: tuple[Path, ...],
     plain_http: bool,
     more: dict,
+    mender_url: str | None,
+    murano_url: str | None,
+    external_id: str,
     **plain,
-) -> None:
-    """Write the factory settings of a board: all it needs for its first bootstrap.
-
-    The external key comes from the environment, INSTAR_EXTERNAL_KEY, or is asked for; never from
-    the command line. The board's own code reads the settings before anything is written.
-
-    Exit 0: written, 1: refused, 2: wrong usage, 3: the check could not be made.
-    """
-    if bool(folder) == bool(flash):
-        raise click.UsageError("expected --folder DIR or --flash FILE, one of them")
-    if generate_key and EXTERNAL_KEY in os.environ:
-        raise click.UsageError(f"expected --generate-key or {EXTERNAL_KEY}, one of them")
-    made = Factory.of(url, profile, ca, plain_http, more)
-    _add(made, {"external_id": external_id or None, "wifi_ssid": wifi_ssid, **plain})
-    _add_verify_keys(made, verify_key)
-    key = secrets.token_urlsafe(_KEY_BYTES) if generate_key else factory.external_key()
-    made.add_keys(key, factory.crypto_key() if secure else "")
-    if wifi_ssid:
-        made.settings["wifi_password"] = factory.wifi_password(wifi_ssid)
-    written = _write(folder, flash, made.files(), force)
-    _tell(folder or flash, made, written.secret)
-    _tell_of_old(written.removed, folder)
-    if generate_key:
-        click.echo(f"External key, shown this once: {key}\n")
-    if url.lower().startswith("http://") and not secure:
-        click.echo("Warning: without --secure the external key can be read on the way.", err=True)
-    _next_step(made, _identity(made.settings, flash))
+) -> Factory:
+    given = {"mender_url": mender_url, "murano_url": murano_url}
+    urls = {name: value for name, value in given.items() if value}
+    if url is None and not urls:
+        raise click.UsageError("expected --url, --mender-url or --murano-url: whom to ask")
+    if url is None:
+        made = Factory.of_servers(urls, ca, plain_http, {})
+        _add(made, more)
+    else:
+        made = Factory.of(url, profile, ca, plain_http, more)
+        _add(made, urls)
+    _add(made, {"external_id": external_id or None, **plain})
+    return made
 
 
 def _add(made: Factory, given: dict) -> None:
@@ -113,19 +169,63 @@ def _add_verify_keys(made: Factory, paths: tuple[Path, ...]) -> None:
     _add(made, {"artifact_verify_keys": names or None})
 
 
+def _add_secrets(
+    made: Factory, url: str | None, generate_key: bool, secure: bool, tenant_token: bool
+) -> str:
+    """Returns the external key, if it was made here."""
+    made_key = secrets.token_urlsafe(_KEY_BYTES) if generate_key else ""
+    if url is not None:
+        made.add_keys(made_key or factory.external_key(), factory.crypto_key() if secure else "")
+    elif generate_key or secure:
+        raise click.UsageError("--generate-key, --secure: expected --url, a Bootstrap service's")
+    if tenant_token:
+        _add(made, {"tenant_token": factory.tenant_token()})
+    if "murano_url" in made.settings:
+        _add(made, factory.murano_secrets())
+    if ssid := made.settings.get("wifi_ssid"):
+        _add(made, {"wifi_password": factory.wifi_password(ssid)})
+    return made_key
+
+
+def _connected(port: str, made: Factory):
+    hidden = (str(value) for name, value in made.settings.items() if name in factory.SECRETS)
+    return connect(port, lambda name: click.echo(f"{name}: connecting"), secrets=hidden)
+
+
+def _device_type(link: Link) -> str:
+    try:
+        return board_of(link.info, None).device_type
+    except WrongBoard:  # any board with MicroPython can be provisioned
+        return ""
+
+
 def _write(
-    folder: Path | None, flash: Path | None, files: dict[str, bytes], force: bool
+    place: Link | Path | None, files: dict[str, bytes], force: bool, key: IdentityKey | None
 ) -> Written:
     try:
-        if flash:
-            return provisioning.into_flash(flash, files, force)
-        assert folder
-        return provisioning.into_folder(folder, files, force)
+        if isinstance(place, Link):
+            return provision_port.into_board(place, files, force, key)
+        assert place
+        if place.is_file():
+            return provisioning.into_flash(place, files, force, key)
+        return provisioning.into_folder(place, files, force, key)
     except OSError as error:
         raise click.ClickException(f"cannot write the settings: {error}") from None
 
 
-def _tell(place: Path | None, made: Factory, hidden: list[str]) -> None:
+def _identity(settings: dict, flash: Path | None, link: Link | None) -> str:
+    """The external id that the board will give, as lib/instar/bootstrap.py says."""
+    if given := settings.get("external_id") or settings.get("identity", {}).get("mac"):
+        return given
+    if link:
+        return provision_port.mac(link)
+    if not flash:
+        return _UNKNOWN_MAC
+    with flash.open("rb") as file:
+        return file.read(6).hex(":")  # where flash_builder puts it
+
+
+def _tell(place: str | Path | None, made: Factory, hidden: list[str]) -> None:
     click.echo(f"{place}: {SETTINGS_PATH}")
     table = Table("setting", "value")
     for name, value in without_secrets(made.settings, hidden).items():
@@ -156,39 +256,3 @@ def _about(certificate: x509.Certificate | None) -> str:
         return ""
     name = certificate.subject.rfc4514_string() or "no name"
     return f": {name}, until {certificate.not_valid_after_utc:%Y-%m-%d}"
-
-
-def _identity(settings: dict, flash: Path | None) -> str:
-    """The external id that the board will give, as lib/instar/bootstrap.py says."""
-    if given := settings.get("external_id") or settings.get("identity", {}).get("mac"):
-        return given
-    if not flash:
-        return "<MAC address of the board, like 24:0a:c4:01:02:03>"
-    with flash.open("rb") as file:
-        return file.read(6).hex(":")  # where flash_builder puts it
-
-
-def _next_step(made: Factory, identity: str) -> None:
-    profile, url = made.settings["bootstrap_profile"], made.settings["bootstrap_url"].rstrip("/")
-    word = "clients" if profile == "clients" else "things"
-    domain = "" if profile == "mainflux" else "/<domain_id>"
-    click.echo(f"Next: register this board at the service. With its key in {EXTERNAL_KEY}:\n")
-    click.echo(
-        f"jq -n {shlex.quote(_registration(made.settings, identity))} |"
-        " curl -sSi -X POST -H 'Authorization: Bearer <user_token>'"
-        " -H 'Content-Type: application/json'"
-        f" -d @- {shlex.quote(f'{url}{domain}/{word}/configs')}"
-    )
-    if profile == "things":
-        click.echo("\n(Magistrala v0.14 has no /<domain_id> in its paths.)")
-
-
-def _registration(settings: dict, identity: str) -> str:
-    """What the service is to have of this board, as jq makes it of the environment."""
-    # There the key is in no command line, and may have any character.
-    fields = f"external_id: {json.dumps(identity)}, external_key: env.{EXTERNAL_KEY}"
-    fields += ', channels: ["<channel_id>"]'
-    if not any(settings.get(f"{name}_url") for name in ("mender", "magistrala", "murano")):
-        # Without any a board does not take the configuration.
-        fields += ', content: ({instar: {mender_url: "<mender_url>"}} | tojson)'
-    return f"{{{fields}}}"

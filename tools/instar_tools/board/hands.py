@@ -24,7 +24,8 @@ def _instar():
     # (version, whether the firmware brings it), of what would be imported; None, None
     try:
         import instar
-    except ImportError:
+    except Exception as error:  # there is none, or it is damaged
+        print("no instar:", error)
         return None, None
     return instar.__version__, _frozen(instar)
 
@@ -51,7 +52,7 @@ def about():
         json.dumps(
             {
                 "platform": sys.platform,
-                "machine": uname.machine if uname else what._machine,
+                "machine": uname.machine if uname else getattr(what, "_machine", ""),
                 "version": what.version[:3],
                 "version_text": uname.release if uname else sys.version,
                 "mpy": getattr(what, "_mpy", None),
@@ -116,6 +117,8 @@ def end():
     _file = None
 
 
+# What is sent after this imports it by its name.
+sys.modules["hands"] = __import__("__main__")
 _file = None
 _fed = _watchdog() if _instar()[0] else None
 gc.collect()

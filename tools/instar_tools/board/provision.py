@@ -1,24 +1,24 @@
 # Would a board start with these factory settings? Its own code says so, on the file system that
 # they are written to:  micropython tools/instar_tools/board/provision.py < options.json
 # Prints `ready`, then one line of JSON: {"there": [paths]} if files are there already and may not
-# be replaced; else {"problem": null or text, "secret": [names of settings that are], "removed":
-# [paths]}.
+# be replaced; {"has_key": true} if there is an identity key and another was given; else
+# {"problem": null or text, "secret": [names of settings that are], "removed": [paths], "record":
+# the identity key's record in hex, or null}.
 #
-# Options: rom (a ROMFS with instar), files (path -> hex), replace, flash: a host file, which is
-# that of a simulated board where emulation (a folder: boards/UNIX as bytecode) is given, and else
-# gets a new file system with the files of `kept` (path -> hex). With replace goes a configuration
-# that bootstrap brought, and what at the root is named as `made` (an expression) says, but for
-# the paths in `stay`.
+# Options: rom (a ROMFS with instar), files (path -> hex), replace, key (DER in hex, or ""), flash:
+# a host file, which is that of a simulated board where emulation (a folder: boards/UNIX as
+# bytecode) is given, and else gets a new file system with the files of `kept` (path -> hex). With
+# replace goes a configuration that bootstrap brought, and what at the root is named as `made` (an
+# expression) says, but for the paths in `stay`.
 # SPDX-License-Identifier: MIT
 import os
-import re
 import sys
 
 import desk
 import vfs
+from provisioner import configuration, exists, left_over
 
-_STATE = "/.instar"
-_CONFIGURATION = "config"  # so begin the names of its records
+_KEY = "/.instar/identity-key"
 _MAC = "02:00:00:00:00:01"  # stands for the board's own
 
 
@@ -41,31 +41,10 @@ def mount(options):
     vfs.mount(disk, "/")
 
 
-def there(paths):
-    """Those of the paths that exist."""
-    found = []
-    for path in paths:
-        try:
-            os.stat(path)
-            found.append(path)
-        except OSError:
-            pass
-    return found
-
-
-def configuration():
-    """The paths of what bootstrap brought: it would lie over the settings."""
-    try:
-        names = os.listdir(_STATE)
-    except OSError:
-        return []
-    return [f"{_STATE}/{name}" for name in names if name.startswith(_CONFIGURATION)]
-
-
-def left_over(made, stay):
-    """The paths of an earlier provisioning's files that this one does not write."""
-    found = ["/" + name for name in os.listdir("/") if re.match(made, name)]
-    return [path for path in found if path not in stay]
+def there(options):
+    """What would be replaced."""
+    found = [path for path in options["files"] if exists(path)]
+    return sorted(found + configuration())
 
 
 def remove(paths):
@@ -78,16 +57,17 @@ def remove(paths):
 def check():
     """Everything that the agent does with its factory settings before it speaks to anybody."""
     from instar.http import Client
-    from instar.servers.magistrala import bootstrap
     from instar.settings import Settings
 
     settings = Settings.load("/instar.json")
     cert, key = settings.client_certificate()
     ca = settings.ca_certificates()
     Client(ca=ca, cert=cert, key=key).prepare()
-    identity = settings.identity or {"mac": _MAC}
-    external_id = settings.external_id or identity.get("mac", "")
-    bootstrap.check(settings, external_id)
+    if settings.bootstrap_url:
+        from instar.servers.magistrala import bootstrap
+
+        identity = settings.identity or {"mac": _MAC}
+        bootstrap.check(settings, settings.external_id or identity.get("mac", ""))
     keys = settings.verify_keys()
     if keys:
         from instar.artifact.signature import Verifier
@@ -95,14 +75,28 @@ def check():
         Verifier(keys)
 
 
+def put_key(der):
+    """The identity key into its record, whose bytes are returned in hex. Raises Rejected if it is
+    none that the board uses."""
+    from instar.crypto import keys
+    from instar.store import Store
+
+    keys.load(der)
+    Store("/.instar").put("identity-key", der)
+    with open(_KEY, "rb") as file:
+        return file.read(4096).hex()
+
+
 def answer(options):
-    found = there(options["files"]) + configuration()
+    found = there(options)
     if found and not options["replace"]:
-        return {"there": sorted(found)}
+        return {"there": found}
+    if options["key"] and exists(_KEY):
+        return {"has_key": True}  # nothing replaces it: another key is another device
     from instar import options as known
     from instar.errors import InstarError
 
-    problem = None
+    problem = record = None
     removed = []
     try:
         if options["replace"]:
@@ -110,11 +104,13 @@ def answer(options):
             removed = remove(old)
         desk.write(options["files"])
         check()
+        if options["key"]:
+            record = put_key(bytes.fromhex(options["key"]))
     except InstarError as error:
         problem = str(error)
     except OSError as error:
         problem = f"the file system does not take the files: {error}"
-    return {"problem": problem, "secret": known.SECRET, "removed": removed}
+    return {"problem": problem, "secret": known.SECRET, "removed": removed, "record": record}
 
 
 def main(options):
