@@ -29,7 +29,7 @@ class _Binary(io.IOBase):
             start = limits[0] if len(limits) > 1 else 0
             view = view[start : start + limits[-1]]
         size = len(view).to_bytes(_LENGTH, "little")
-        sys.stdout.buffer.write(b"".join((_MARK, b"b", size, view)))
+        sys.stdout.buffer.write(b"".join((_MARK, b"b", size, bytes(view))))
         return len(view)
 
 
