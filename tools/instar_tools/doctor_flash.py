@@ -42,10 +42,11 @@ class Check:
     step: str = ""
 
 
-def flash_checks(found: dict, command: Command) -> Iterator[Check]:
-    """command: a command of ours by its name, as a person would type it for this board."""
+def flash_checks(found: dict, in_slot: bool, command: Command) -> Iterator[Check]:
+    """in_slot: instar runs from an application's slot, so that updates need no firmware slot.
+    command: a command of ours by its name, as a person would type it for this board."""
     if found["table"]:
-        yield from _table_checks(found["table"], command)
+        yield from _table_checks(found["table"], in_slot, command)
     yield _file_system(found["kind"], command)
     size, free, block = found["size"], found["free"], found["block"]
     few = free < _FEW_BLOCKS * block
@@ -63,16 +64,16 @@ def on_trial(found: dict) -> bool:
     return bool(table) and _state(table["otadata"]) == _PENDING
 
 
-def _table_checks(table: dict, command: Command) -> Iterator[Check]:
+def _table_checks(table: dict, in_slot: bool, command: Command) -> Iterator[Check]:
     slots = [row[4] for row in table["rows"] if row[0] == _APP and _OTA <= row[1] < _OTA_END]
     labels = ", ".join(f"{row[4]} {row[3] >> 10} KiB" for row in table["rows"] if row[0] == _APP)
     two = len(slots) > 1 and table["otadata"] is not None
-    yield Check(
-        "partition table",
-        two,
-        labels if two else f"{labels}: a firmware update needs two slots and otadata",
-        "" if two else f"{command('flash')} (writes everything anew)",
-    )
+    if two:
+        yield Check("partition table", True, labels)
+    else:
+        text = f"{labels}: an update of the firmware needs two slots and otadata"
+        step = f"{command('flash')} (writes everything anew)"
+        yield Check("partition table", None if in_slot else False, text, step)
     running, boot = table["running"], table["boot"]
     if not two:
         yield Check("firmware slot", None, f"{running} runs")
@@ -115,27 +116,26 @@ def _file_system(kind: str | None, command: Command) -> Check:
     return Check("file system", None, "of a kind that is not known")
 
 
-def slot_checks(slots: dict, command: Command) -> Iterator[Check]:
+def slot_check(slots: dict, command: Command) -> Check:
     """Of the application's slots, by the boot guard's record."""
     running, left = slots["running"], slots["left"]
     where = f"/{running} runs" if running else "the firmware's own application runs"
     if slots["damaged"]:
         text = f"{where}; the record that says which slot was proven cannot be read"
-        yield Check("application slot", False, text, command("deploy"))
-    elif left is not None:
+        return Check("application slot", False, text, command("deploy"))
+    if left is not None:
         text = f"{where}: on trial, {left} more starts"
-        yield Check("application slot", None, text, "let it prove itself")
-    elif slots["active"] != running:
+        return Check("application slot", None, text, "let it prove itself")
+    if slots["active"] != running:
         text = f"{where}, /{slots['active']} was to"
-        yield Check("application slot", False, text, command("deploy"))
-    else:
-        yield Check("application slot", True, f"{where}: proven" if running else where)
+        return Check("application slot", False, text, command("deploy"))
+    return Check("application slot", True, f"{where}: proven" if running else where)
 
 
-def update_check(update: list | None) -> Check:
+def update_check(update: list | None, command: Command) -> Check:
     """update: [state, verdict] of the journal, or None."""
     if not update:
         return Check("update", True, "none under way")
     state, verdict = update
     text = f"under way: {state}" + (f", to be reported as {verdict}" if verdict else "")
-    return Check("update", None, text, "let it come to its end: instar monitor")
+    return Check("update", None, text, f"let it come to its end: {command('monitor')}")
