@@ -12,10 +12,11 @@ UNIX_PORT := $(if $(MICROPYTHON),,sim,)
 
 export MICROPYTHON
 
-.PHONY: demo test bench fuzz lint format clean help
+.PHONY: demo board-demo test bench fuzz mpy romfs size lint format clean help
 
 help:
 	@echo "make demo   the whole job on a simulated ESP32: update, reboot, commit, roll back"
+	@echo "make board-demo   from the bag to the first update: esptool, mpremote, an ESP32, a Pico W"
 	@echo "make test   every test;  make lint   style, types, imports;  make clean   remove what make made"
 	@echo "make bench  downloads, Artifacts, Murano's keep-alive, each against another way; a minute"
 	@echo "make fuzz   the Artifact reader and its parts on broken input, for FUZZ_SECONDS (300)"
@@ -33,6 +34,9 @@ $(VENV)/.lint-ready: $(VENV)/.ready
 
 demo: $(VENV)/.ready
 	$(BIN)/python tools/demo
+
+board-demo: $(VENV)/.ready
+	$(BIN)/python tools/demo/boards.py
 
 test: $(VENV)/.ready
 	$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)

@@ -111,7 +111,8 @@ def describe(event: dict) -> str:
     """One line for an event, or nothing for those that are shown another way."""
     name = event["event"]
     if name == "boot":
-        return f"boots from {event['slot']} ({event['cause']})"
+        where = f" from {event['slot']}" if "slot" in event else ""
+        return f"boots{where} ({event['cause']})"
     if name in ("reset", "panic", "watchdog"):
         return name
     if name == "deployment":
