@@ -23,6 +23,7 @@ PACKAGE = LIB / "instar"
 # Where everything begins: the agent, and what a board of your own may extend.
 _CORE = ("__init__.py", "parts.py", "wifi_board.py")
 # A part's doors. These come with each server that gives updates.
+_BOOTSTRAP = ("bootstrap.py", "configuration.py")
 _UPDATES = ("intake.py", "closing.py", "artifact/reader.py")
 PARTS: dict[str, tuple[str, ...]] = {
     "firmware": ("installers/firmware.py",),
@@ -31,7 +32,8 @@ PARTS: dict[str, tuple[str, ...]] = {
     "signatures": ("artifact/signature.py",),
     "certificates": ("servers/murano/pairs.py",),  # a Murano product's, made by the board
     "mender": ("servers/mender/__init__.py", *_UPDATES),
-    "magistrala": ("bootstrap.py", "configuration.py", "publisher.py"),
+    "bootstrap": _BOOTSTRAP,
+    "magistrala": (*_BOOTSTRAP, "publisher.py"),
     "murano": (
         "joining.py",
         "recorder.py",
