@@ -223,7 +223,9 @@ class Link:
         self.run("end()")
 
     def reset(self) -> None:
-        """Restart the chip. Nothing more can be asked of this link."""
+        """Restart the chip, if it is still there. Nothing more can be asked of this link."""
+        if self._gone:
+            return
         self._gone = True
         with contextlib.suppress(TransportError, OSError, serial.SerialException, BoardGone):
             self._line.exec_raw_no_follow("import machine\nmachine.reset()")
