@@ -20,10 +20,14 @@ import json
 
 from board import Board  # pyright: ignore[reportMissingImports]
 
+_show = getattr(Board, "show", None)
+
 
 def console(event):
-    """One line on the serial console for each event of the agent."""
+    """One line on the serial console for each event of the agent, and the board's status LED."""
     print("@instar", json.dumps(event))
+    if _show:
+        _show(event)
 
 
 def make_agent():

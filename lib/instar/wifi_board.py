@@ -90,7 +90,7 @@ class WifiBoard:
 
     def _status(self):
         status = self._station.status()
-        for name in ("WRONG_PASSWORD", "NO_AP_FOUND"):
+        for name in ("WRONG_PASSWORD", "NO_AP_FOUND", "HANDSHAKE_TIMEOUT"):
             if getattr(network, "STAT_" + name, None) == status:
                 return name.lower().replace("_", " ")
         return f"status {status}"

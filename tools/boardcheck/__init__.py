@@ -1,0 +1,1 @@
+"""What tools/check_boards.py is made of: readers for the languages of a board's build files."""
