@@ -140,9 +140,13 @@ class Esptool:
         return done.stdout
 
     def run(self, line: Sequence[str]) -> bool:
-        """Run it with its words and its progress bar on our own output; whether it worked."""
+        """Run it with its words and its progress bar on our own output; whether it worked.
+        Ctrl-C ends it: then it has not."""
         sys.stdout.flush()
-        return subprocess.run(line, cwd=self.folder, check=False).returncode == 0
+        try:
+            return subprocess.run(line, cwd=self.folder, check=False).returncode == 0
+        except KeyboardInterrupt:
+            return False
 
 
 def _words(parts: Iterable[Part]) -> list[object]:

@@ -186,8 +186,8 @@ def _blanks(areas: Iterable[Area], folder: Path) -> list[Part]:
 def _write(tool: Esptool, board: RealBoard, parts: list[Part], programs: list[Part]) -> None:
     if not tool.run(tool.write(parts)):
         raise EsptoolError(
-            f"esptool failed while it was writing: {board.name} may not start now. Its loader is"
-            " in ROM and cannot be lost: run this again, and all is written anew"
+            f"esptool did not get to its end: {board.name} may not start now. Its loader is in"
+            " ROM and cannot be lost: run this again, and all is written anew"
         )
     # Not what was erased: a chip that starts in between writes there.
     if not tool.run(tool.verify(programs)):

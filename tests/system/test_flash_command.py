@@ -1,0 +1,166 @@
+"""`instar flash` with the real esptool and mp-image-tool-esp32, on a simulated ESP32's port."""
+# SPDX-License-Identifier: MIT
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import serial
+
+from instar_tools import partitions, port
+from instar_tools.esptool_run import Esptool, EsptoolError
+from instar_tools.flash_builder import parse_table, write_blank
+from instar_tools.image_builder import build_image
+from instar_tools.plugged import Plugged
+from instar_tools.real_boards import BOARDS
+from instar_tools.stock_firmware import APP_AT, official_image
+
+IMAGE_AT = 0x1000
+LAYOUT = partitions.read_csv(BOARDS["ESP32_GENERIC"].layout(4))
+LOOK = "print(json.dumps([p.info()[4] for p in esp32.Partition.find()] + [{}.info()[4]]))"
+
+
+class Bench:
+    """A chip as it comes from its maker, and the command for it."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.flash = folder / "board.flash"
+        write_blank(self.flash, seed=7)
+        self.file = folder / "official.bin"
+        self.file.write_bytes(official_image("v1.29.0"))
+
+    def start(self, board, *words, name="ESP32_GENERIC"):
+        line = [sys.executable, "-c", "from instar_tools.cli import main; main()", "flash"]
+        line += ["--board", name, "--port", board.port, "--firmware", self.file, *words]
+        out = subprocess.PIPE
+        return subprocess.Popen(line, stdout=out, stderr=subprocess.STDOUT, text=True)
+
+    def run(self, board, *words, code=0, **named):
+        process = self.start(board, *words, **named)
+        said, _ = process.communicate(timeout=60)
+        assert process.returncode == code, said
+        return said
+
+    def put(self, address, data):
+        flash = bytearray(self.flash.read_bytes())
+        flash[address : address + len(data)] = data
+        self.flash.write_bytes(flash)
+
+    def table(self):
+        return parse_table(self.flash.read_bytes())
+
+
+@pytest.fixture
+def bench(tmp_path):
+    return Bench(tmp_path)
+
+
+def slots(link):
+    """The app partitions by name; the one that runs is the last."""
+    link.run("import esp32, json, os")
+    return link.ask(LOOK.format("esp32.Partition(esp32.Partition.RUNNING)"))
+
+
+def child(process, seconds=20):
+    """The process that it waits for and that esptool is."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
+            if b"write-flash" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                return int(pid)
+        time.sleep(0.01)
+    raise TimeoutError("esptool does not write")
+
+
+def firmware(version, seed):
+    """A file whose application takes a while to write: it cannot be compressed."""
+    files = {"x": random.Random(seed).randbytes(200_000)}
+    app = build_image(version, files, project="micropython")
+    return official_image(version)[: APP_AT - IMAGE_AT] + app, app
+
+
+def test_esptool_dies_on_a_board_of_stock_micropython_and_the_next_run_mends_it(bench):
+    bench.put(IMAGE_AT, firmware("v1.29.0", 1)[0])
+    data, app = firmware("v1.30.0", 2)
+    bench.file.write_bytes(data)
+    with Plugged(bench.flash, heap="300k") as board:
+        assert board.wait("boot")["slot"] == "factory"
+        board.wait("repl")
+        old = bench.table()
+        with bench.start(board) as process:
+            esptool = child(process)
+            while bench.flash.read_bytes()[APP_AT : APP_AT + 300] != app[:300]:
+                assert process.poll() is None
+            os.kill(esptool, signal.SIGKILL)
+            said, _ = process.communicate(timeout=60)
+        assert process.returncode == 1, said
+        assert "The chip has another partition table." in said and "Erases vfs: 8192 bytes" in said
+        assert "esptool did not get to its end" in said and "run this again" in said
+        assert app not in bench.flash.read_bytes() and bench.table() == old
+        said = bench.run(board, "--erase")
+        assert "The chip has another partition table." in said and "Erases vfs: 983040" in said
+        assert app in bench.flash.read_bytes() and bench.table() == LAYOUT
+        with port.connect(board.port) as link:
+            assert slots(link) == ["ota_0", "ota_1", "ota_0"]
+            assert "instar.json" not in link.ask("print(json.dumps(os.listdir('/')))")
+            link.write("/instar.json", b"{}")
+            link.run("esp32.Partition('nvs').writeblocks(0, bytes(4096))")
+        # Once more, as one does for a newer MicroPython: this is an instar board now.
+        bench.file.write_bytes(official_image("v1.31.0"))
+        said = bench.run(board)
+        assert "The chip has this partition table already." in said
+        assert "Keeps the file system" in said and "Erases vfs" not in said
+        with port.connect(board.port) as link:
+            assert link.read("/instar.json") == b"{}"
+            assert bench.flash.read_bytes()[0x9000:0xA000] == bytes(4096)
+
+
+def test_a_blank_chip_is_written_when_everything_is_right(bench):
+    before = bench.flash.read_bytes()
+    with Plugged(bench.flash) as board:
+        with serial.Serial(board.port, exclusive=True):
+            assert f"{board.port} is busy" in bench.run(board, code=1)
+        good = bench.file.read_bytes()
+        bench.file.write_bytes(good[:-1] + b"?")
+        assert "the application is damaged" in bench.run(board, code=1)
+        bench.file.write_bytes(official_image("v1.29.0", "esp32s3"))
+        said = bench.run(board, name="ESP32_GENERIC_S3", code=1)
+        for words in ("ESP32_GENERIC_S3 has an esp32s3", "an esp32 (", "--board ESP32_GENERIC"):
+            assert words in " ".join(said.split())
+        assert bench.flash.read_bytes() == before
+        bench.file.write_bytes(good)
+        said = bench.run(board)
+        for words in (
+            "MicroPython v1.29.0 for the esp32",
+            f"Found ESP32-D0WD-V3 (revision v3.0), MAC {before[:6].hex(':')}, 4 MiB of flash",
+            "Layout: boards/ESP32_GENERIC/partitions-4MiB.csv, two slots",
+            "The chip has no partition table.",
+            "Hash of data verified.",
+            "Verification successful (digest matched).",
+            f"Next: instar deploy --board ESP32_GENERIC --port {board.port}",
+        ):
+            assert words in said
+        assert bench.table() == LAYOUT
+        assert board.wait("boot")["slot"] == "ota_0"
+        with port.connect(board.port) as link:
+            assert slots(link) == ["ota_0", "ota_1", "ota_0"]
+
+
+def test_a_port_with_nobody_on_it(tmp_path):
+    master, slave = os.openpty()
+    tool = Esptool(os.ttyname(slave), tmp_path)
+    python, module, *words = tool.flash_id()
+    with pytest.raises(EsptoolError) as failure:
+        tool.ask([python, module, words[0], "--connect-attempts", "1", *words[1:]])
+    os.close(master)
+    os.close(slave)
+    assert "Failed to connect" in failure.value.message
+    assert "Nothing was written. Hold the board's BOOT button" in failure.value.message
