@@ -124,7 +124,24 @@ def test_a_romfs(tmp_path):
     assert b"watcher.mpy" not in data
 
 
-@pytest.mark.parametrize("words", [(), ("--set", "instar", "-o", "x"), ("--romfs",)])
-def test_what_is_missing_is_said(words):
+def test_the_parts_that_are_wanted(tmp_path):
+    (tmp_path / "mine.mpy").write_bytes(b"")
+    done = run("--mpy", "--part", "mender", "--part", "firmware", "-O3", "-o", tmp_path)
+    count = len(sets.modules({"mender", "firmware"})) + 1  # start.py
+    assert done.exit_code == 0 and f"{count} modules" in done.output
+    assert not (tmp_path / "instar" / "installers" / "app.mpy").exists()
+    assert (tmp_path / "mine.mpy").exists()
+
+
+@pytest.mark.parametrize(
+    "words, why",
+    [
+        ((), "expected -o"),
+        (("--romfs",), "expected -o"),
+        (("--set", "instar", "-o", "x"), "go with --mpy or --romfs"),
+        (("--mpy", "--set", "instar", "--part", "app", "-o", "x"), "in place of --set"),
+    ],
+)
+def test_what_does_not_go_together_is_said(words, why):
     done = run(*words)
-    assert done.exit_code == 2 and ("expected -o" in done.output or "--set goes" in done.output)
+    assert done.exit_code == 2 and why in done.output

@@ -25,6 +25,13 @@ from .paths import ROOT
     help="For --mpy and --romfs: which.  [default: instar]",
 )
 @click.option(
+    "--part",
+    "parts",
+    multiple=True,
+    type=click.Choice([*sets.PARTS]),
+    help="In place of --set: a part to put in beside the core. May be repeated.",
+)
+@click.option(
     "-O",
     "optimise",
     type=click.IntRange(0, 3),
@@ -35,7 +42,12 @@ from .paths import ROOT
     "--update", is_flag=True, help="Write this checkout's package.json files anew, nothing else."
 )
 def package(
-    output: Path | None, form: str | None, name: str | None, optimise: int, update: bool
+    output: Path | None,
+    form: str | None,
+    name: str | None,
+    parts: tuple[str, ...],
+    optimise: int,
+    update: bool,
 ) -> None:
     """Build what goes onto boards.
 
@@ -46,14 +58,19 @@ def package(
         return _update()
     if not output:
         raise click.UsageError("expected -o FOLDER (or FILE with --romfs)")
-    if name and not form:
-        raise click.UsageError("--set goes with --mpy or --romfs; a folder for mip has every set")
+    if (name or parts) and not form:
+        raise click.UsageError(
+            "--set and --part go with --mpy or --romfs; a folder for mip has every set"
+        )
+    if name and parts:
+        raise click.UsageError("--part is in place of --set: one of them is expected")
     if not form:
         packaging.build(output, optimise)
         names = ", ".join(packaging.packages())
         click.echo(f"{output}: version {packaging.version()} of {names}")
         return
-    files = compiled(packaging.contents(name or "instar"), optimise)
+    wanted = parts or sets.SETS[name or "instar"]
+    files = compiled(packaging.contents_of(wanted), optimise)
     if form == "romfs":
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_bytes(build_romfs(files))
@@ -64,9 +81,9 @@ def package(
 
 
 def _write_tree(folder: Path, files: dict[str, bytes]) -> None:
-    stale = {path.relative_to(folder).as_posix() for path in folder.rglob("*.mpy")} - {*files}
-    for path in stale:
-        (folder / path).unlink()
+    for path in (folder / sets.PACKAGE.name).rglob("*.mpy"):
+        if path.relative_to(folder).as_posix() not in files:
+            path.unlink()  # of another set
     for path, data in files.items():
         place = folder / path
         place.parent.mkdir(parents=True, exist_ok=True)

@@ -21,7 +21,7 @@ import functools
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import click
@@ -41,14 +41,23 @@ _SHORT = 8  # digits of a hash in an index
 def sources(name: str) -> dict[str, Path]:
     """Path in the board's /lib -> file here, of a set or of a board (as in packages())."""
     if name in sets.SETS:
-        files = {path: LIB / path for path in sets.files_of(name)}
-        return {**files, _PROGRAM: FIRMWARE / _PROGRAM}
+        return _with_program(sets.SETS[name])
     return {_BOARD: BOARDS / name / _BOARD}
 
 
 def contents(name: str) -> dict[str, bytes]:
     """As sources(), with what is in the files."""
     return {path: file.read_bytes() for path, file in sources(name).items()}
+
+
+def contents_of(parts: Collection[str]) -> dict[str, bytes]:
+    """As contents(), of some of sets.PARTS."""
+    return {path: file.read_bytes() for path, file in _with_program(parts).items()}
+
+
+def _with_program(parts: Collection[str]) -> dict[str, Path]:
+    files = {f"{sets.PACKAGE.name}/{path}": sets.PACKAGE / path for path in sets.modules(parts)}
+    return {**files, _PROGRAM: FIRMWARE / _PROGRAM}
 
 
 def packages() -> list[str]:
