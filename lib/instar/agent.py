@@ -12,7 +12,7 @@
 # Events: authorised, pending, inventory, deployment (id, artifact_name), state (state),
 # progress (done, total), report (status), error (message), retry (seconds), idle (seconds);
 # bootstrap.py, publisher.py and recorder.py have more.
-# board: see docs/porting.md; boards/UNIX/board.py is one.
+# board: see docs/porting.md; boards/ESP32_GENERIC/board.py is one.
 # SPDX-License-Identifier: MIT
 
 import asyncio

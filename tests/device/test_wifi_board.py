@@ -221,6 +221,21 @@ def test_an_esp32_has_an_led_only_if_the_application_says_so():
     assert machine.Pin._levels == {8: 1}
 
 
+def test_the_firmware_shows_the_board_each_event():
+    class Board:
+        pass
+
+    sys.path.append("firmware")
+    sys.modules["board"] = type("board", (), {"Board": Board})
+    seen = []
+    for show in (None, seen.append):
+        if show:
+            Board.show = staticmethod(show)
+        sys.modules.pop("start", None)
+        __import__("start").console({"event": "idle", "seconds": 5})
+    assert seen == [{"event": "idle", "seconds": 5}]
+
+
 def test_the_inventory_goes_without_the_signal_of_a_network_that_is_gone():
     board = with_station("RPI_PICO_W", Station([0]))
     board._station.connected = True
