@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import subprocess
 
 import pytest
 from click.testing import CliRunner
@@ -11,9 +12,11 @@ from lab import MENDER_HEAP, Lab
 from workbench import Bench
 
 from instar_tools import flash_builder, stock_firmware
+from instar_tools.board_code import BOARD
 from instar_tools.cli import main
 from instar_tools.doctor_flash import flash_checks, slot_check
 from instar_tools.doctor_instar import software_checks
+from instar_tools.paths import micropython
 from instar_tools.plugged import Plugged
 from instar_tools.server.testing import DevServer
 
@@ -146,6 +149,31 @@ def test_firmware_on_trial_is_not_taken_back(tmp_path):
         assert "reset" not in [event["event"] for event in board.events]
     assert found["firmware slot"]["found"] == "ota_0 runs: on trial"
     assert bench.flash.read_bytes()[OTADATA + 24] == 1  # PENDING_VERIFY, as it was
+
+
+KINDS = """
+class Ram:
+    data = memoryview(bytearray(%(fill)r * (64 << 12)))
+    def readblocks(self, n, buf, off=0):
+        buf[:] = self.data[n * 4096 + off :][: len(buf)]
+    def writeblocks(self, n, buf, off=0):
+        self.data[n * 4096 + off :][: len(buf)] = buf
+    def ioctl(self, op, arg):
+        return {4: 64, 5: 4096}.get(op, 0)
+import vfs
+if %(kind)r:
+    getattr(vfs, %(kind)r).mkfs(Ram())
+print(look_kind(Ram()))
+"""
+
+
+@pytest.mark.parametrize(
+    "kind, expected", [("VfsLfs2", "littlefs"), ("VfsFat", "fat"), ("", "None")]
+)
+def test_the_kind_of_a_file_system_is_read_from_its_blocks(kind, expected):
+    code = (BOARD / "doctor" / "flash.py").read_text() + KINDS % {"kind": kind, "fill": b"\xff"}
+    done = subprocess.run([micropython(), "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == expected
 
 
 # ---- what answers mean that no simulated board gives
