@@ -6,6 +6,7 @@ from __future__ import annotations
 import struct
 
 import pytest
+from uf2_build import block, blocks, program
 
 from instar_tools import firmware_file, uf2
 from instar_tools.board_kinds import OTA_4MIB
@@ -139,24 +140,6 @@ def test_another_program_is_refused(refused):
 # UF2.
 
 PICO, PICO2 = BOARDS["RPI_PICO_W"], BOARDS["RPI_PICO2_W"]
-BANNER = b"MicroPython v%s on 2026-08-19\0; Raspberry Pi %s\0"
-
-
-def program(version=b"1.29.0", machine=b"Pico W with RP2040"):
-    return (bytes(700) + BANNER % (version, machine)).ljust(4 * 256, b"\1")
-
-
-def block(number, total, data, family=PICO.uf2_family, at=0x10000000, flags=0x2000):
-    address = at + 256 * number
-    head = struct.pack(
-        "<8I", 0x0A324655, 0x9E5D5157, flags, address, len(data), number, total, family
-    )
-    return head + data.ljust(476, b"\0") + struct.pack("<I", 0x0AB16F30)
-
-
-def blocks(data, **options):
-    total = len(data) // 256
-    return [block(i, total, data[256 * i : 256 * (i + 1)], **options) for i in range(total)]
 
 
 @pytest.fixture

@@ -10,10 +10,12 @@ import subprocess
 import click
 import pytest
 from click.testing import CliRunner
+from uf2_build import blocks, program
 
 from instar_tools import firmware_file, flash_layout, image_tool, partitions
 from instar_tools.board_kinds import OTA_4MIB
 from instar_tools.cli import main
+from instar_tools.esptool_run import Chip, Esptool, EsptoolError
 from instar_tools.flash_builder import table_binary
 from instar_tools.flash_layout import Area
 from instar_tools.real_boards import BOARDS
@@ -184,13 +186,12 @@ def test_a_dry_run_runs_nothing_and_its_commands_work_as_they_are(official, monk
         if "instar_tools.mp_image_tool" in line:
             subprocess.run(line, cwd=folder, check=True)
     tools = [line for line in lines if "esptool" in line]
-    assert [line[line.index("no-reset") + 1] for line in tools[:3]] == [
-        "flash-id",
+    assert [line[line.index("no-reset") + 1] for line in tools[:2]] == [
         "read-flash",
         "write-flash",
     ]
     assert all("/dev/ttyUSB7" in line and "921600" in line for line in tools)
-    written, verified = tools[2], tools[3]
+    written, verified = tools[1:]
     assert "--no-stub" not in written and "hard-reset" in verified
     for line in (written, verified):
         for name in (word for word in line if word.endswith(".bin")):
@@ -231,13 +232,63 @@ def test_what_is_refused_before_a_port_is_opened(official, tmp_path):
     assert "no port /dev/none" in words
 
 
+@pytest.fixture
+def chip(monkeypatch):
+    """A port with an esptool that finds this chip, and whose commands do nothing: their names."""
+    master, slave = os.openpty()
+    ran = []
+
+    def make(fails="", **facts):
+        found = {"name": "esp32", "description": "ESP32", "mac": "24:0a:c4:00:00:01"}
+        found |= {"flash_mib": 4, "table": table_binary(OTA_4MIB), **facts}
+
+        def run(tool, line):
+            ran.append(next(word for word in line if word.endswith("-flash")))
+            return ran[-1] != fails
+
+        monkeypatch.setattr(Esptool, "identify", lambda tool: Chip(**found))
+        monkeypatch.setattr(Esptool, "run", run)
+        return ["--board", "ESP32_GENERIC", "--port", os.ttyname(slave)], ran
+
+    yield make
+    os.close(master)
+    os.close(slave)
+
+
+def test_what_lies_there_is_not_what_was_written(official, chip):
+    words, ran = chip(fails="verify-flash")
+    said = flash(*words, "--firmware", official().path, code=1)
+    assert "what lies on ESP32_GENERIC is not what was written" in said and "--baud" in said
+    assert ran == ["write-flash", "verify-flash"]
+    assert "The chip has this partition table already." in said  # of MicroPython's OTA build
+
+
+def test_another_chip_than_the_boards(official, chip):
+    words, ran = chip(name="esp32s2", description="ESP32-S2")
+    said = flash(*words, "--firmware", official().path, code=1)
+    assert "has an esp32, on this port is an esp32s2" in said and "no board with that chip" in said
+    assert not ran
+
+
+def test_a_chip_that_does_not_say_enough(tmp_path, monkeypatch):
+    tool = Esptool("/dev/ttyUSB7", tmp_path)
+    said = "Connected to ESP32-S3 on /dev/ttyUSB7:\nMAC:   24:0a:c4:00:00:01\n"
+    monkeypatch.setattr(tool, "ask", lambda line: said)
+    with pytest.raises(EsptoolError, match=r"(?s)expected esptool to name .*ESP32-S3 on"):
+        tool.identify()
+    said += "Chip type:   ESP32-S3 (revision v0.2)\nAuto-detected flash size: 8MB\n"
+    (tmp_path / "old-table.bin").write_bytes(b"\xff" * 3072)
+    found = tool.identify()
+    assert (found.name, found.mac, found.flash_mib) == ("esp32s3", "24:0a:c4:00:00:01", 8)
+    assert found.description == "ESP32-S3 (revision v0.2)"
+    assert "esp32s3" in tool.write([])
+
+
 # A Pico.
 
 
 @pytest.fixture
 def pico_file(tmp_path):
-    from test_firmware_file import blocks, program
-
     path = tmp_path / "RPI_PICO_W-v1.29.0.uf2"
     path.write_bytes(b"".join(blocks(program())))
     return path

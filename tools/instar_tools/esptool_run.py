@@ -32,12 +32,13 @@ Part = tuple[int, Path]  # address, what is to be there
 
 _BAUD = 460800  # what MicroPython's own instructions say
 _ROM_BAUD = 115200
+_TABLE = "old-table.bin"
 _SHOWN = 6  # lines of what a failed esptool said
 _FACTS = {
     "name": r"^Connected to (ESP\S+) on ",
     "description": r"^Chip type:\s+(.+)$",
     "mac": r"^MAC:\s+([0-9a-f:]{17})",
-    "flash": r"^Detected flash size:\s+(\w+)",
+    "flash": r"^Auto-detected flash size:\s+(\w+)",
 }
 
 
@@ -47,12 +48,14 @@ class EsptoolError(click.ClickException):
 
 @dataclass(frozen=True)
 class Chip:
-    """What esptool found. name: as its --chip; description: with the revision."""
+    """What esptool found. name: as its --chip; description: with the revision; table: what lies
+    where its partition table would be."""
 
     name: str
     description: str
     mac: str
     flash_mib: int
+    table: bytes
 
 
 class Esptool:
@@ -90,13 +93,11 @@ class Esptool:
 
     # The commands.
 
-    def flash_id(self) -> list[str]:
-        """Which chip is there, its MAC address, the size of its flash."""
-        return self._line("flash-id")
-
-    def read_table(self, path: Path) -> list[str]:
-        """The partition table that is on the chip, into a file."""
-        return self._line("read-flash", hex(TABLE_ADDRESS), hex(TABLE_SIZE), path.name)
+    def look(self) -> list[str]:
+        """Which chip is there, its MAC address, the size of its flash; its partition table, into
+        a file."""
+        where = (hex(TABLE_ADDRESS), hex(TABLE_SIZE))
+        return self._line("read-flash", "--flash-size", "detect", *where, _TABLE)
 
     def write(self, parts: Iterable[Part]) -> list[str]:
         """In this order; esptool compares an MD5 of each when it is written."""
@@ -110,11 +111,12 @@ class Esptool:
     # Running them.
 
     def identify(self) -> Chip:
-        """
+        """Ask the chip; from here on only such a chip is spoken to.
+
         Raises:
             EsptoolError: no chip answers, or it does not say enough.
         """
-        said = self.ask(self.flash_id())
+        said = self.ask(self.look())
         found = {name: re.search(rule, said, re.MULTILINE) for name, rule in _FACTS.items()}
         facts = {name: match.group(1).strip() if match else "" for name, match in found.items()}
         size = re.fullmatch(r"(\d+)MB", facts.pop("flash"))
@@ -123,8 +125,9 @@ class Esptool:
                 f"expected esptool to name the chip, its MAC address and its flash of some MB,"
                 f" it said:\n{_last_lines(said)}"
             )
-        facts["name"] = facts["name"].lower().replace("-", "")
-        return Chip(**facts, flash_mib=int(size.group(1)))
+        facts["name"] = self.chip = facts["name"].lower().replace("-", "")
+        table = (self.folder / _TABLE).read_bytes()
+        return Chip(**facts, flash_mib=int(size.group(1)), table=table)
 
     def ask(self, line: Sequence[str]) -> str:
         """Run it unseen; what it said.

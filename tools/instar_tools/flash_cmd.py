@@ -18,13 +18,12 @@ from . import firmware_file, flash_layout, image_tool, uf2
 from .board_kinds import Row
 from .esptool_run import Chip, Esptool, EsptoolError, Part
 from .firmware_file import Firmware
-from .flash_layout import Area, Layout
+from .flash_layout import Area, Layout, with_file_system
 from .real_boards import BOARDS, RealBoard
 from .serial_line import open_line, resolve
 
 _UNITS = {"k": 1 << 10, "m": 1 << 20}
 _SLOT_STEP = 0x10000
-_OLD_TABLE = "old-table.bin"
 
 
 class Size(click.ParamType):
@@ -98,8 +97,7 @@ def flash(
     firmware = firmware_file.read(path, chosen.chip)
     _say(firmware)
     if dry_run:
-        folder = Path(tempfile.mkdtemp(prefix="instar-flash-"))
-        tool = Esptool(port or "PORT", folder, no_stub=no_stub, baud=baud)
+        tool = Esptool(port or "PORT", Path(), no_stub=no_stub, baud=baud)
         _show(tool, chosen, firmware, app_size, erase)
         return
     assert port
@@ -128,10 +126,9 @@ def _flash_esp32(
     chip = tool.identify()
     click.echo(f"Found {chip.description}, MAC {chip.mac}, {chip.flash_mib} MiB of flash")
     _check_chip(board, chip)
-    tool.chip = chip.name
     layout = flash_layout.choose(board, firmware, chip.flash_mib, app_size)
     programs = image_tool.make(firmware, layout, tool.folder)
-    old = _table_on_chip(tool)
+    old = _rows(chip)
     areas = flash_layout.to_blank(old, layout.rows, chip.flash_mib, erase)
     _say_plan(layout, old, areas)
     _write(tool, board, [*_blanks(areas, tool.folder), *programs], programs)
@@ -151,11 +148,9 @@ def _check_chip(board: RealBoard, chip: Chip) -> None:
         )
 
 
-def _table_on_chip(tool: Esptool) -> list[Row] | None:
-    path = tool.folder / _OLD_TABLE
-    tool.ask(tool.read_table(path))
+def _rows(chip: Chip) -> list[Row] | None:
     try:
-        return firmware_file.parse_table(path.read_bytes())
+        return firmware_file.parse_table(chip.table)
     except ValueError:
         return None  # blank, or half written
 
@@ -164,7 +159,7 @@ def _say_plan(layout: Layout, old: list[Row] | None, areas: list[Area]) -> None:
     click.echo(f"Layout: {layout.source}, two slots")
     if old is None:
         click.echo("The chip has no partition table.")
-    elif sorted(old) == sorted(layout.rows):
+    elif _filled(old, layout) == _filled(layout.rows, layout):
         click.echo("The chip has this partition table already.")
     else:
         click.echo("The chip has another partition table.")
@@ -172,6 +167,10 @@ def _say_plan(layout: Layout, old: list[Row] | None, areas: list[Area]) -> None:
         click.echo(f"Erases {area.label}: {area.size} bytes from {area.address:#x} on")
     if not any(area.label in ("vfs", "ffat") for area in areas):
         click.echo("Keeps the file system: settings, keys, records, the application")
+
+
+def _filled(rows: list[Row], layout: Layout) -> list[Row]:
+    return sorted(with_file_system(rows, layout.flash_mib))
 
 
 def _blanks(areas: Iterable[Area], folder: Path) -> list[Part]:
@@ -204,14 +203,14 @@ def _show(tool: Esptool, board: RealBoard, firmware: Firmware, app_size: int, er
     """The commands for a chip with the flash that the file expects, and no table on it."""
     size = max(firmware.flash_mib, min(board.flash_sizes))
     layout = flash_layout.choose(board, firmware, size, app_size)
+    tool.folder = Path(tempfile.mkdtemp(prefix="instar-flash-"))
     image_tool.copy_in(firmware, layout, tool.folder)
     areas = flash_layout.to_blank(None, layout.rows, size, erase)
     programs = image_tool.programs(firmware, layout, tool.folder)
-    lines = [["cd", str(tool.folder)], tool.flash_id()]
+    lines = [["cd", str(tool.folder)], tool.look()]
     tool.chip = board.chip
     lines += [
         *image_tool.commands(layout),
-        tool.read_table(tool.folder / _OLD_TABLE),
         tool.write([*_blanks(areas, tool.folder), *programs]),
         tool.verify(programs),
     ]
@@ -244,7 +243,13 @@ def _flash_rp2(board: RealBoard, path: Path, drive: Path | None, dry_run: bool) 
     elif dry_run:
         click.echo(f"cp {shlex.quote(str(path))} {shlex.quote(str(drive))} && sync")
     else:
-        uf2.copy(file, drive, board)
+        try:
+            uf2.copy(file, drive, board)
+        except OSError as error:
+            raise click.ClickException(
+                f"the copy to {drive} failed ({error}): unplug the board, hold BOOTSEL down while"
+                " you plug it in again, and run this again"
+            ) from None
         click.echo(
             f"Copied to {drive}: the board restarts with it, its files stay.\n"
             f"Next: instar deploy --board {board.name} --port PORT"

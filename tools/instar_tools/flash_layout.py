@@ -1,7 +1,9 @@
 """How a firmware comes to lie on an ESP32's flash: which table, which parts, what is erased.
 
-layout = choose(board, firmware, flash_mib=4)      # two slots: the file's own, or the board's
-areas = to_blank(rows_on_the_chip, layout.rows, flash_mib)
+    layout = choose(board, firmware, flash_mib=4)      # two slots: the file's own, or the board's
+    areas = to_blank(rows_on_the_chip, layout.rows, flash_mib)
+
+Limits: a board has two slots, or more in a table of its own; a factory application is not kept.
 """
 # SPDX-License-Identifier: MIT
 
@@ -65,7 +67,7 @@ def choose(board: RealBoard, firmware: Firmware, flash_mib: int, app_size: int =
             )
     else:
         layout = _of_board(board, flash_mib, app_size)
-    if found := partitions.problems(_whole(layout.rows, flash_mib), flash_mib * MIB):
+    if found := partitions.problems(with_file_system(layout.rows, flash_mib), flash_mib * MIB):
         raise click.ClickException(
             f"{layout.source} does not fit {flash_mib} MiB of flash: {'; '.join(found)}"
         )
@@ -143,9 +145,9 @@ def to_blank(
     content; of a new one the beginning is erased, since a file system that lies there by chance
     is taken as damaged.
     """
-    before = _whole(old, flash_mib) if old else []
+    before = with_file_system(old, flash_mib) if old else []
     areas = []
-    for row in _whole(new, flash_mib):
+    for row in with_file_system(new, flash_mib):
         kind, subtype, address, size, label = row
         if kind == APP:
             continue
@@ -156,7 +158,7 @@ def to_blank(
     return areas
 
 
-def _whole(rows: list[Row], flash_mib: int) -> list[Row]:
+def with_file_system(rows: list[Row], flash_mib: int) -> list[Row]:
     """With the file system that MicroPython makes of what is left of the flash, where the table
     has none (ports/esp32/main.c)."""
     if any(row[4] in ("vfs", "ffat") for row in rows):
