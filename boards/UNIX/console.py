@@ -27,7 +27,7 @@ class _Binary(io.IOBase):
         view = memoryview(buf)
         if limits:  # (longest,) or (offset, longest), as the streams of MicroPython have it
             start = limits[0] if len(limits) > 1 else 0
-            view = view[start : start + limits[-1]]
+            view = view[start : start + limits[-1]]  # pyright: ignore[reportGeneralTypeIssues]
         size = len(view).to_bytes(_LENGTH, "little")
         sys.stdout.buffer.write(b"".join((_MARK, b"b", size, bytes(view))))
         return len(view)

@@ -38,7 +38,8 @@ def boot(chip, options):
 def attach(chip, row=None, in_place=True):
     """Give the module esp32 its chip; row: what runs."""
     rows = otadata.with_vfs(otadata.table(chip), chip.size)
-    esp32.attach(chip, rows, row, in_place)
+    # The stubs know another esp32, and a vfs without VfsRom.
+    esp32.attach(chip, rows, row, in_place)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def storage():
@@ -64,7 +65,8 @@ def mount(rom, device):
     except OSError:
         _first_format(device)
     if rom and rom[0]:  # blank, if this slot has no ROMFS but another has
-        vfs.mount(vfs.VfsRom(memoryview(rom)), "/rom")
+        romfs = vfs.VfsRom(memoryview(rom))  # pyright: ignore[reportAttributeAccessIssue]
+        vfs.mount(romfs, "/rom")
 
 
 def _select(chip, options):

@@ -2,6 +2,8 @@
 # chips is in family_esp32.py and family_rp2.py, which have the same names in them.
 # mainboard.start(flash, options) does it all; the options are listed in power_on.py. Used once and
 # then forgotten, so that it does not stay in the board's heap.
+# What stands in for modules is none, and named as they are:
+# pyright: reportArgumentType=false, reportGeneralTypeIssues=false
 # SPDX-License-Identifier: MIT
 import gc
 import sys

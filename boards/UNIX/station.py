@@ -8,6 +8,7 @@ class Station:
 
     _active = False
     _connected = False
+    _IDLE = _GOT_IP = None
 
     def __init__(self, interface=0):
         if interface != 0:
@@ -34,6 +35,9 @@ class Station:
     def ifconfig(self):
         address = "127.0.0.1" if Station._connected else "0.0.0.0"
         return address, "255.0.0.0", address, address
+
+    def _mac(self):
+        raise NotImplementedError
 
     def config(self, name=None, **settings):
         if name == "mac":
