@@ -8,8 +8,7 @@
 # With instar and its settings on the board SERVER is the settings', and the network is joined as
 # they say. FLASH: programs the last 64 KiB of the slot that does not run, if they are blank and no
 # update is under way, and erases them again: the slot is as it was.
-# Limits: a figure is the mean of half a second's work. A watchdog of instar's is fed, but runs on:
-# the board restarts by itself after the end.
+# Limits: means of half a second's work. instar's watchdog runs on, and restarts the board later.
 # SPDX-License-Identifier: MIT
 import gc
 import hashlib
