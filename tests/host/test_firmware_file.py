@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import struct
 
+import click
 import pytest
 from uf2_build import block, blocks, program
 
@@ -169,7 +170,7 @@ def test_a_uf2_is_read(read_uf2):
     assert file.data == b"".join(blocks(program()))
 
 
-def test_an_rp2350_file_has_a_block_that_is_not_written(read_uf2):
+def test_an_rp2350_file_has_a_block_that_is_not_written(read_uf2, refused_uf2):
     # As picotool makes it: number 0 of 2, at the end of the flash, marked to be ignored.
     family = PICO2.uf2_family
     page = b"\xef" * 256 + struct.pack("<I", 0x9957E304)
@@ -177,6 +178,8 @@ def test_an_rp2350_file_has_a_block_that_is_not_written(read_uf2):
     first = first[:16] + struct.pack("<I", 256) + first[20:]
     data = program(machine=b"Pico 2 W with RP2350")
     assert read_uf2([first, *blocks(data, family=family)], PICO2).program == data
+    other = block(0, 2, bytes(256), uf2.ABSOLUTE)
+    refused_uf2([other, *blocks(data, family=family)], "family 0xe48bff57", board=PICO2)
 
 
 def test_what_is_no_uf2_is_named(refused_uf2):
@@ -221,11 +224,13 @@ def test_the_drive_gets_the_file_and_has_to_be_the_right_one(read_uf2, tmp_path)
     file = read_uf2(blocks(program()))
     drive = tmp_path / "RPI-RP2"
     drive.mkdir()
-    with pytest.raises(NotFirmware, match="there is no INFO_UF2"):
+    with pytest.raises(click.ClickException, match="there is no INFO_UF2"):
         uf2.copy(file, drive, PICO)
     info = drive / "INFO_UF2.TXT"
     info.write_bytes(b"UF2 Bootloader v1.0\r\nModel: Raspberry Pi RP2350\r\nBoard-ID: RP2350\r\n")
-    with pytest.raises(NotFirmware, match=r"drive of RPI-RP2, its INFO_UF2\.TXT says RP2350"):
+    with pytest.raises(
+        click.ClickException, match=r"drive of RPI-RP2, its INFO_UF2\.TXT says RP2350"
+    ):
         uf2.copy(file, drive, PICO)
     assert list(drive.iterdir()) == [info]
     info.write_bytes(b"UF2 Bootloader v3.0\nModel: Raspberry Pi RP2\nBoard-ID: RPI-RP2\n")

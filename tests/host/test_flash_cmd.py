@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
+import tempfile
 
 import click
 import pytest
@@ -152,6 +153,12 @@ def test_erase_keeps_nothing():
 
 
 # The command.
+
+
+@pytest.fixture(autouse=True)
+def scratch(tmp_path, monkeypatch):
+    """What a dry run leaves for its commands goes with the test."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
 
 def flash(*words, code=0):

@@ -61,22 +61,21 @@ class Chip:
 class Esptool:
     """esptool's command lines for one port.
 
-    folder: of the files, which are named without it. chip: its --chip. no_stub: None: where the
-    port is a pty. baud: None: as the chip can.
+    folder: of the files, which are named without it. no_stub: None: where the port is a pty.
+    baud: None: as the chip can. chip: its --chip, until a chip is identified.
     """
 
     def __init__(
         self,
         port: str,
         folder: Path,
-        chip: str = "auto",
         *,
         no_stub: bool | None = None,
         baud: int | None = None,
     ) -> None:
         self.port = port
         self.folder = folder
-        self.chip = chip
+        self.chip = "auto"
         self._pty = os.path.realpath(port).startswith("/dev/pts/")
         self.no_stub = self._pty if no_stub is None else no_stub
         self._baud = baud or (_ROM_BAUD if self.no_stub else _BAUD)

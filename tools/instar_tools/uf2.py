@@ -20,6 +20,8 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
+
 from .firmware_file import NotFirmware, banner, check_version, describe, read_bytes
 from .real_boards import RealBoard
 
@@ -42,6 +44,7 @@ _MAGIC = (0x0A324655, 0x9E5D5157)
 _END = 0x0AB16F30
 _FAMILY_PRESENT, _NOT_MAIN_FLASH = 0x2000, 0x0001
 _PAGE = 256
+_IGNORED = b"\xef" * _PAGE
 _INFO = "INFO_UF2.TXT"
 
 
@@ -89,10 +92,11 @@ def _program(path: Path, data: bytes, board: RealBoard) -> bytes:
         if header[:2] != _MAGIC or data[at + _BLOCK - 4 : at + _BLOCK] != struct.pack("<I", _END):
             raise NotFirmware(f"{path}: block {at // _BLOCK} is damaged; download the file again")
         flags, address, size, number, total, family = header[2:]
-        if flags & _NOT_MAIN_FLASH or family == ABSOLUTE:
+        page = data[at + 32 : at + 32 + size]
+        if flags & _NOT_MAIN_FLASH or (family == ABSOLUTE and page == _IGNORED):
             continue
         _check_block(path, board, flags, family, address, size)
-        pages[address] = data[at + 32 : at + 32 + size]
+        pages[address] = page
         numbers.append(number)
         count = total
     if not count or numbers != list(range(count)) or len(pages) != count:
@@ -141,7 +145,7 @@ def copy(file: Uf2, drive: Path, board: RealBoard) -> None:
     """Put it on a board that is in BOOTSEL mode, mounted at `drive`, and see it off.
 
     Raises:
-        NotFirmware: no such drive is mounted there, or it is another chip's.
+        click.ClickException: no such drive is mounted there, or it is another chip's.
         OSError: the copy failed.
     """
     _check_drive(drive, board)
@@ -163,10 +167,12 @@ def _check_drive(drive: Path, board: RealBoard) -> None:
     try:
         info = (drive / _INFO).read_bytes()[:1024].decode(errors="replace")
     except OSError:
-        raise NotFirmware(
+        raise click.ClickException(
             f"{drive}: expected the drive {name} of a board in BOOTSEL mode, there is no {_INFO}"
         ) from None
     found = re.search(r"^Board-ID:\s*(\S+)", info, re.MULTILINE)
     if not found or found.group(1) != name:
         what = found.group(1) if found else "no Board-ID"
-        raise NotFirmware(f"{drive}: expected the drive of {name}, its {_INFO} says {what}")
+        raise click.ClickException(
+            f"{drive}: expected the drive of {name}, its {_INFO} says {what}"
+        )
