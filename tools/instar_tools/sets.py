@@ -22,9 +22,10 @@ from .paths import BOARDS, LIB
 PACKAGE = LIB / "instar"
 # Where everything begins: the agent, and what a board of your own may extend.
 _CORE = ("__init__.py", "parts.py", "wifi_board.py")
-# A part's doors. These come with each server that gives updates.
+# The doors that several parts open: to a configuration, and to updates from any server.
 _BOOTSTRAP = ("bootstrap.py", "configuration.py")
 _UPDATES = ("intake.py", "closing.py", "artifact/reader.py")
+# Part -> its doors.
 PARTS: dict[str, tuple[str, ...]] = {
     "firmware": ("installers/firmware.py",),
     "app": ("installers/app.py", "installers/leftovers.py"),
