@@ -21,7 +21,7 @@ import time
 from micropython import const
 
 from . import memory
-from .errors import InstarError, Transient, Unauthorised
+from .errors import InstarError, Rejected, Transient, Unauthorised
 from .host import Host
 from .retry import Backoff, sleep
 from .update import Updater
@@ -90,7 +90,13 @@ class Agent(Host):
         settings = self.settings
         if settings.magistrala_url and settings.magistrala_secret:
             return True
-        return bool(settings.bootstrap_url and not settings.configured)
+        if not settings.bootstrap_url or settings.configured:
+            return False
+        try:
+            self.publisher or self._part("make_publisher")
+        except Rejected:  # this instar comes without
+            return False
+        return True
 
     def publish(self, name, value, unit="", **options):
         """Queue a measurement for Magistrala: a number, str, bool or bytes. It is sent when there

@@ -2,6 +2,7 @@
 import asyncio
 import json
 import os
+import sys
 
 from scripted import CLOSE, Server, answer
 
@@ -182,6 +183,17 @@ def test_where_nothing_can_be_published():
         assert "expected magistrala_url and magistrala_secret" in refusal(agent, "t", 1)
     assert "finite" in refusal(make(), "t", float("nan"))
     assert make().publishes
+
+
+def test_an_instar_without_the_part_says_so_before_it_is_asked_to():
+    blank = make(magistrala_url="", magistrala_secret="", bootstrap_url="https://b.example")
+    sys.modules["instar.publisher"] = object()  # nothing can be imported from it
+    try:
+        assert not blank.publishes
+        assert "expected instar with its Magistrala part" in refusal(blank, "t", 1)
+    finally:
+        del sys.modules["instar.publisher"]
+    assert blank.publishes
 
 
 def test_a_heap_that_is_full_costs_the_record_not_the_application():

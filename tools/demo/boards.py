@@ -82,19 +82,21 @@ class Desk:
         """Run a command as it is shown. Returns what it printed."""
         shown = shlex.join(str(word).replace(f"{ROOT}/", "") for word in (program, *words))
         console.print(f"[bold]$ {shown}[/]", soft_wrap=True)
-        done = subprocess.run(
+        process = subprocess.Popen(
             [TOOLS / program, *map(str, words)],
             env={**os.environ, **KEYS, "COLUMNS": "100"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            check=False,
         )
-        for line in done.stdout.replace(f"{ROOT}/", "").splitlines():
-            console.print(f"    {line}", markup=False, soft_wrap=True)
-        if done.returncode:
-            raise SystemExit(f"board-demo: {program} ended with {done.returncode}")
-        return done.stdout
+        lines = []
+        assert process.stdout
+        for line in process.stdout:
+            lines.append(line)
+            console.print(f"    {line.rstrip()}".replace(f"{ROOT}/", ""), markup=False)
+        if process.wait():
+            raise SystemExit(f"board-demo: {program} ended with {process.returncode}")
+        return "".join(lines)
 
     def app(self, number: int) -> Path:
         """The sample application as its release `number`, which tells the server what runs."""

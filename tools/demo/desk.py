@@ -19,7 +19,7 @@ WORK = ROOT / "build" / "demo"
 DEVICE_TYPE = "esp32"
 SECONDS = 60  # a limit for a board that never comes to an end
 
-console = Console(highlight=False)
+console = Console(highlight=False, emoji=False)
 
 Row = tuple[str, object, object, object]  # what, expected, what the board says, what the server
 
