@@ -131,8 +131,8 @@ def test_a_stock_board_needs_everything(tmp_path):
         flash.seek(stock_firmware.BOOTLOADER_AT["esp32"])
         flash.write(stock_firmware.official_image("v1.29.0"))
     with Plugged(path) as board:
-        found = doctor(board, exit_code=1)
-    assert faults(found) == {"partition table", "instar"}
+        found = doctor(board, "--board", "RPI_PICO_W", exit_code=1)
+    assert faults(found) == {"board", "partition table", "instar"}
     assert found["partition table"]["step"].startswith(f"instar flash --port {board.port}")
     assert found["instar"]["step"] == f"instar deploy --port {board.port}"
 

@@ -38,10 +38,12 @@ _SLOW = 150.0  # these wait for a network: longer than every timeout of instar's
 
 
 class Examination:
-    """Of the board at the other end of the link. `on_trial`: whether its firmware is."""
+    """Of the board at the other end of the link. asked: which of our boards it has to be; None:
+    any. `on_trial`: whether its firmware is."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Link, asked: str | None = None) -> None:
         self._link = link
+        self._asked = asked
         machine = link.info.machine
         self._known = next((name for name in BOARDS if BOARDS[name].is_on(machine)), None)
         self._rtc: int | None = None
@@ -103,6 +105,9 @@ class Examination:
 
     def _board(self) -> Check:
         machine = self._link.info.machine
+        if self._asked and not BOARDS[self._asked].is_on(machine):
+            step = f"plug in the {self._asked}, or choose its port with --port"
+            return Check("board", False, f"{machine}: no {self._asked}", step)
         if self._known:
             return Check("board", True, f"{machine}: {self._known}")
         step = "docs/porting.md has what instar has to know of it"

@@ -14,6 +14,7 @@ from rich.text import Text
 from .doctor_checks import Examination
 from .doctor_flash import Check
 from .port import AUTO, connect
+from .real_boards import BOARDS
 
 _WORDS = {True: ("yes", "green"), False: ("NO", "bold red"), None: ("-", "yellow")}
 _WIDTH = 100  # where the output is no terminal
@@ -21,28 +22,33 @@ _WIDTH = 100  # where the output is no terminal
 
 @click.command()
 @click.option("--port", default=AUTO, show_default=True, help="/dev/ttyUSB0, COM3, ...")
+@click.option("--board", type=click.Choice(list(BOARDS)), help="Which board it has to be.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 @click.option("--no-reset", is_flag=True, help="Leave the board in its REPL.")
 @click.pass_context
-def doctor(ctx: click.Context, port: str, as_json: bool, no_reset: bool) -> None:
+def doctor(
+    ctx: click.Context, port: str, board: str | None, as_json: bool, no_reset: bool
+) -> None:
     """Look for what keeps a board from working.
 
     Stops the board's program, looks at it from its REPL and lets it go on: by a reset, or where
-    its firmware is on trial, which a reset would take back, by a soft one. Writes nothing to its
-    flash. A watchdog that instar uses runs on in the REPL, and restarts the board there.
+    its firmware is on trial, which a reset would take back, by a soft one. An application on trial
+    loses two of its starts. Otherwise nothing in its flash changes. A watchdog that instar uses
+    runs on in the REPL, and restarts the board there.
 
     Exit code: 0 all is fine, 1 something is not.
     """
     err = Console(stderr=True)
     with connect(port, any_version=True) as link:
-        examination = Examination(link)
+        examination = Examination(link, board)
         with err.status(f"{link.port}: {link.info.machine}") as status:
             found = []
             for check in examination.checks():
                 found.append(check)
                 status.update(f"{link.port}: {check.what} {check.found}")
         if not no_reset:
-            link.resume() if examination.on_trial else link.reset()
+            go_on = link.resume if examination.on_trial else link.reset
+            go_on()
     fine = all(check.fine is not False for check in found)
     if as_json:
         click.echo(json.dumps({"port": link.port, "fine": fine, "checks": _plain(found)}))
