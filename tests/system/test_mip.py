@@ -35,7 +35,7 @@ if "lib" not in os.listdir("/"):
     machine.reset()
 """
 
-# Each module of instar from a folder alone; the other chip's imports what this one has not.
+# All modules of instar from a folder alone; the other chip's imports what this one has not.
 IMPORT = """
 import gc, json, os, sys
 def modules(folder):
@@ -55,7 +55,7 @@ def check(folder):
         name = path[len(folder) + 1:].replace("/", ".").replace(".__init__", "")
         found = __import__(name, None, None, ["x"]).__file__
         assert found.startswith(path), found
-        forget()
+    forget()
     print("imported", folder)
 def module(name):
     return __import__("instar." + name, None, None, ["x"])
