@@ -191,7 +191,7 @@ def test_mpremote_installs_and_every_set_works_alone(tmp_path, index):
     calls = [f"check('/{name}')" for name in ("lib", *sets.SETS)]
     calls += [f"refused('/{name}', {do}, **{values})" for name, do, values, _ in REFUSALS]
     script.write_text(IMPORT + "\n".join(calls))
-    with Plugged(flash, "400wk") as board:
+    with Plugged(flash, "1200wk") as board:
         # This checkout's package.json; and a server's index, from which mip takes bytecode.
         words = ("package.json", f"boards/{BOARD}/package.json")
         said = mpremote(board.port, "mip", "install", *words)
