@@ -41,11 +41,11 @@ def doctor(
     err = Console(stderr=True)
     with connect(port, any_version=True) as link:
         examination = Examination(link, board)
-        with err.status(f"{link.port}: {link.info.machine}") as status:
+        with err.status(Text(f"{link.port}: {link.info.machine}")) as status:
             found = []
             for check in examination.checks():
                 found.append(check)
-                status.update(f"{link.port}: {check.what} {check.found}")
+                status.update(Text(f"{link.port}: {check.what} {check.found}"))
         if not no_reset:
             go_on = link.resume if examination.on_trial else link.reset
             go_on()
