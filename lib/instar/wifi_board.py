@@ -106,9 +106,14 @@ class WifiBoard:
 
     @classmethod
     def light(cls, on):
-        """Switch the status LED, if there is one."""
-        if cls.led is not None:
+        """Switch the status LED, if there is one. A pin that is none is told, and not used again."""
+        if cls.led is None:
+            return
+        try:
             machine.Pin(cls.led, machine.Pin.OUT, value=cls.led_on if on else 1 - cls.led_on)
+        except (OSError, TypeError, ValueError) as error:  # it must not keep the board off the air
+            print("board: no status LED on pin", cls.led, repr(error))
+            cls.led = None
 
     def watchdog(self, timeout_ms):
         """Start the watchdog, once: from now on feed() has to come within `timeout_ms`, or within

@@ -221,6 +221,21 @@ def test_an_esp32_has_an_led_only_if_the_application_says_so():
     assert machine.Pin._levels == {8: 1}
 
 
+async def test_an_led_that_is_none_keeps_no_board_from_its_network():
+    class Machine:
+        class Pin:
+            OUT = 1
+
+            def __init__(self, id, mode, value):
+                raise ValueError("invalid pin")
+
+    board = with_station("ESP32_GENERIC", Station([1], comes_back=1))
+    type(board).led = 99
+    wifi_board.machine = Machine
+    await board.connect()
+    assert board._station.isconnected() and type(board).led is None
+
+
 def test_the_firmware_shows_the_board_each_event():
     class Board:
         pass
