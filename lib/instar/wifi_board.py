@@ -106,7 +106,7 @@ class WifiBoard:
 
     @classmethod
     def light(cls, on):
-        """Switch the status LED, if there is one. A pin that is none is told, and not used again."""
+        """Switch the status LED, if there is one. A pin that is none is told, and let alone."""
         if cls.led is None:
             return
         try:
