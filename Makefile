@@ -18,6 +18,7 @@ help:
 	@echo "make demo   the whole job on a simulated ESP32: update, reboot, commit, roll back"
 	@echo "make board-demo   from the bag to the first update: esptool, mpremote, an ESP32, a Pico W"
 	@echo "make test   every test;  make lint   style, types, imports;  make clean   remove what make made"
+	@echo "make mpy, make romfs   instar as bytecode, as a ROMFS;  make size   bytes, against the budget"
 	@echo "make bench  downloads, Artifacts, Murano's keep-alive, each against another way; a minute"
 	@echo "make fuzz   the Artifact reader and its parts on broken input, for FUZZ_SECONDS (300)"
 
@@ -28,8 +29,8 @@ $(VENV)/.ready: pyproject.toml
 
 $(VENV)/.lint-ready: $(VENV)/.ready
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[lint]'
-	$(BIN)/pip install --quiet --disable-pip-version-check --upgrade --target typings \
-		micropython-esp32-stubs==1.29.0.post1
+	for port in esp32 rp2; do $(BIN)/pip install --quiet --disable-pip-version-check --upgrade \
+		--target typings_$$port micropython-$$port-stubs==1.29.0.post1 || exit 1; done
 	@touch $@
 
 demo: $(VENV)/.ready
@@ -45,7 +46,18 @@ test: $(VENV)/.ready
 bench: $(VENV)/.ready
 	$(BIN)/python bench/http.py
 	$(BIN)/python bench/artifact.py
+	$(BIN)/python bench/import_ram.py
 	$(BIN)/python bench/murano.py
+
+# Bytecode and a ROMFS of all of instar; `instar package` makes those of one set.
+mpy: $(VENV)/.ready
+	$(BIN)/instar package --mpy -o build/mpy-lib
+
+romfs: $(VENV)/.ready
+	$(BIN)/instar package --romfs -o build/instar.romfs
+
+size: $(VENV)/.ready
+	$(BIN)/instar size
 
 # Without atheris hypothesis runs alone; the next `make fuzz` tries to install it again.
 $(VENV)/.fuzz-ready: $(VENV)/.ready
@@ -60,13 +72,14 @@ lint: $(VENV)/.lint-ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python tools/check_imports.py
+	$(BIN)/python tools/check_boards.py
 	$(BIN)/python tools/check_compiles.py $(MPY_DIRS)
-	$(BIN)/pyright
+	for port in esp32 rp2 unix; do $(BIN)/pyright -p pyright-$$port.json || exit 1; done
 
 format: $(VENV)/.lint-ready
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) typings build demo-data tools/*.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) typings_* build demo-data tools/*.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

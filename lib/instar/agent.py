@@ -93,7 +93,8 @@ class Agent(Host):
         if not settings.bootstrap_url or settings.configured:
             return False
         try:
-            self.publisher or self._part("make_publisher")
+            if not self.publisher:
+                self._part("make_publisher")
         except Rejected:  # this instar comes without
             return False
         return True
