@@ -17,8 +17,8 @@ import nor
 import rtc
 import vfs
 from micropython import const
+from shielded import Shielded
 from standin import StandIn
-from uninterrupted import Uninterrupted
 
 # What `sim create` leaves in flash that no board of these looks at: the MAC address, which is in
 # efuses or in the radio, and the board's name.
@@ -48,7 +48,7 @@ def start(flash, options):
     gc.collect()
     vfs.umount("/")
     device = family.storage()
-    family.mount(rom, Uninterrupted(device) if "port" in options else device)
+    family.mount(rom, Shielded(device) if "port" in options else device)
     sys.path[:] = family.PATH
     sys.argv[:] = []
     return None if rom is None else len(rom), family.ROOTS

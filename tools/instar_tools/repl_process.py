@@ -8,8 +8,8 @@ MicroPython's own REPL runs on a pair of pipes. Ctrl-C (0x03) is what it is on a
 port: an interrupt while a program runs that has not switched that off, else a byte as any other.
 Which of the two is told by the process itself: it has a handler for SIGINT, or it has not.
 
-Limits: Linux (/proc). Two Ctrl-C within 0.2 s are one: MicroPython's unix port ends at a second
-one that comes before it has seen the first.
+Limits: Linux (/proc). A program that never waits is interrupted after 0.1 s; one that does nothing
+but write files after 3 s, and may hang then: RESET helps.
 """
 # SPDX-License-Identifier: MIT
 
@@ -26,12 +26,14 @@ from pathlib import Path
 
 from .board_process import BoardProcess
 from .console_text import ConsoleText
+from .safe_point import SafePoints
 
 _CTRL_C = b"\x03"
 _CTRL_A = b"\x01"
 _SIGINT = 1 << (signal.SIGINT - 1)
-_ONE_KEY_S = 0.2
-_PATIENCE_S = 1.0
+_STEP_S = 0.0005
+_WAITS_S = 0.1  # after it a program is looked at as one that never waits
+_PATIENCE_S = 3.0
 
 
 class ReplProcess(BoardProcess):
@@ -45,12 +47,12 @@ class ReplProcess(BoardProcess):
         self._lock = threading.Lock()
         self._started = False
         self._held = b""
-        self._interrupted = 0.0
         raw = "raw" in options
         self.text = ConsoleText(raw)
         super().__init__(flash, options=options, **more)
         assert self._process.stdin
         self._stdin = self._process.stdin
+        self._points = SafePoints(self._process.pid)
         os.set_blocking(self._stdin.fileno(), False)
         if raw:
             self._put(_CTRL_A)
@@ -82,8 +84,6 @@ class ReplProcess(BoardProcess):
             with self._lock:
                 self._started = True
                 self._deliver(self._held)
-        elif line == b"interrupted":
-            self._press_again()
         return super()._is_last(line) and not line.startswith(b"repl")
 
     def _printed(self, data: bytes) -> bytes:
@@ -103,26 +103,33 @@ class ReplProcess(BoardProcess):
             while data:
                 data = data[os.write(self._stdin.fileno(), data) :]
 
-    def _press_again(self) -> None:
-        # It came in the middle of a flash operation, which is by now a step further.
-        time.sleep(0.001)
-        with self._lock:
-            self._interrupted = 0.0
-            self._press_ctrl_c()
-
     def _press_ctrl_c(self) -> None:
-        pid = self._process.pid
+        start = time.monotonic()
+        while not self._pressed(time.monotonic() - start):
+            time.sleep(_STEP_S)
+
+    def _pressed(self, tried_s: float) -> bool:
+        # False: not at a safe point, to be tried again.
         self._process.send_signal(signal.SIGSTOP)
         try:
-            if not _stopped(pid):
-                return
-            if not _handles_sigint(pid):
+            if not _stopped(self._process.pid):
+                return True
+            if not _handles_sigint(self._process.pid):
+                if not self._points.waiting() and tried_s < 2 * _PATIENCE_S:
+                    return False  # it writes to its flash
                 self._put(_CTRL_C)
-            elif time.monotonic() - self._interrupted > _ONE_KEY_S:
-                self._interrupted = time.monotonic()
+            elif self._points.waiting() or self._is_busy(tried_s):
                 self._process.send_signal(signal.SIGINT)
+            else:
+                return False
+            return True
         finally:
             self._process.send_signal(signal.SIGCONT)
+
+    def _is_busy(self, tried_s: float) -> bool:
+        # A program that never waits.
+        busy = tried_s > _WAITS_S and self._points.in_bytecode()
+        return busy or tried_s > _PATIENCE_S
 
 
 def _stopped(pid: int) -> bool:
