@@ -107,7 +107,6 @@ def test_an_old_micropython_may_be_asked_for_what_it_is():
 
 def test_without_micropython(monkeypatch):
     monkeypatch.setattr(serial_line, "_TRY_SECONDS", 0.01)
-    monkeypatch.setattr(serial_line, "_PATIENCE", 0.01)
     assert "expected MicroPython's prompt, got nothing; press" in refused(PortError, silent=True)
 
 

@@ -20,6 +20,7 @@ from .deploying import Job
 from .port import AUTO, Info, WrongBoard, board_of, connect
 from .real_boards import BOARDS, RealBoard
 
+_WATCHED = ", until its watchdog starts it again: within two minutes"
 _BYTECODE = 6  # what mpy-cross writes, and MicroPython since 1.23 loads
 
 
@@ -105,11 +106,14 @@ def _tell_plan(job: Job) -> None:
     if job.nothing:
         click.echo("Nothing to do: the board has all of it")
         return
-    where = f"changing slot /{work.slot} in place" if work.in_place else f"slot /{work.slot}"
-    click.echo(
-        f"{where}: {len(work.sent)} files to send, {len(work.copied)} to copy on the board,"
-        f" {len(work.kept)} there already; {len(work.root)} beside the slots"
-    )
+    where = f"slot /{work.slot}, in place" if work.in_place else f"slot /{work.slot}"
+    if work.whole:
+        click.echo(f"{where} has all of it; {len(work.root)} files to send beside the slots")
+    else:
+        click.echo(
+            f"{where}: {len(work.sent)} files to send, {len(work.copied)} to copy on the board,"
+            f" {len(work.kept)} there already; {len(work.root)} beside the slots"
+        )
     for path in job.replaced:
         click.echo(f"{path} is replaced")
     if work.in_place:

@@ -25,9 +25,11 @@ from mpremote.transport_serial import SerialTransport
 from serial.tools import list_ports
 
 AUTO = "auto"
-_PATIENCE = 1.0  # seconds that one read waits: pyserial's timeout
-_TRIES = 8
-_TRY_SECONDS = 2.0
+_PATIENCE = 3.0  # seconds that one read waits: a board collects garbage, or writes to its flash
+_PAUSES = (0.05, 0.15, 0.3, 0)  # seconds: a port that was just plugged in or closed may be busy
+_TRIES = 32
+_TRY_SECONDS = 0.5  # for the prompt: what comes while a board starts is lost
+_RESET_SECONDS = 10.0  # for a soft reset, in which boot.py runs
 _PROMPT = b"raw REPL; CTRL-B to exit\r\n"
 # What a board says of itself when it starts, and nobody else: boot loaders, REPL, agent.
 _STARTS = (b"rst:0x", b"ESP-ROM:", b'Type "help()" for more', b"@instar {")
@@ -64,10 +66,14 @@ def resolve(port: str) -> str:
         if there:
             raise PortError(f"{expected}, found {', '.join(there)}; choose one with --port")
         raise PortError(f"{expected}, found none; plug it in, with a cable that carries data")
-    missing = os.name == "posix" and "://" not in port and not os.path.exists(port)
-    if missing:
+    if _is_missing(port):
         raise PortError(f"no port {port}: {_choice(there)}")
     return port
+
+
+def _is_missing(port: str) -> bool:
+    # Elsewhere a port is no file; and pyserial knows some that are URLs.
+    return os.name == "posix" and "://" not in port and not os.path.exists(port)
 
 
 def _choice(there: list[str]) -> str:
@@ -83,10 +89,7 @@ def open_line(port: str) -> Iterator[Line]:
     Raises:
         PortError: it is busy or not permitted, or cannot be opened.
     """
-    try:
-        line = Line(port, timeout=_PATIENCE)  # pyright: ignore[reportArgumentType]
-    except (TransportError, OSError, ValueError):
-        raise _why_closed(port) from None
+    line = _opened(port)
     try:
         yield line
     finally:
@@ -94,16 +97,25 @@ def open_line(port: str) -> Iterator[Line]:
             line.close()
 
 
+def _opened(port: str) -> Line:
+    for pause in _PAUSES:
+        with contextlib.suppress(TransportError, OSError, ValueError):
+            return Line(port, timeout=_TRY_SECONDS)  # pyright: ignore[reportArgumentType]
+        time.sleep(pause)
+    raise _why_closed(port)
+
+
 def _why_closed(port: str) -> PortError:
     # mpremote says only that it failed.
-    if not os.path.exists(port):
+    if _is_missing(port):
         return PortError(f"no port {port}: {_choice(ports())}")
     if os.name == "posix" and not os.access(port, os.R_OK | os.W_OK):
         return PortError(
             f"{port}: not permitted; add yourself to its group ({_group(port)}):"
             f" sudo usermod -aG {_group(port)} $USER, then log in again"
         )
-    if users := _users(port):
+    users = _users(port) if os.path.exists(port) else []
+    if users:
         return PortError(f"{port} is busy: {', '.join(users)} has it; end that, then run again")
     return PortError(f"{port} cannot be opened; end what uses it, or plug the board in again")
 
@@ -190,8 +202,10 @@ class Line(SerialTransport):
         for _ in range(_TRIES):
             try:
                 with contextlib.redirect_stdout(io.StringIO()):  # mpremote prints what came
-                    self.enter_raw_repl(True, _TRY_SECONDS)
+                    self.enter_raw_repl(False, _TRY_SECONDS)
+                    self.enter_raw_repl(True, _RESET_SECONDS)
                 self.entered = True
+                self.serial.timeout = _PATIENCE
                 return
             except TransportError:
                 said = bytes(self.heard) or said

@@ -1,0 +1,221 @@
+"""`instar deploy` onto simulated boards, over their serial ports: new ones, working ones, boards
+that lose their power in the middle, and boards that it must not touch."""
+# SPDX-License-Identifier: MIT
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+from cable import Cable
+from lab import STORE_HEADER, image
+
+from instar_tools import slot_builder
+from instar_tools.deploy_plan import Wanted
+from instar_tools.image_builder import compiled, read_tree
+from instar_tools.paths import LIB
+from instar_tools.port import BoardError
+
+BOTH = ["ESP32_GENERIC", "RPI_PICO_W"]
+# A slot with a program that is enough to be one, and what the boot guard and the provides need.
+START = """
+import time
+
+class Board:
+    settings_path = "/main.py"
+
+def start():
+    print('@instar {"event": "started"}')
+    while True:
+        time.sleep(1)
+"""
+MODULES = ("__init__", "errors", "store", "boot", "provides")
+
+
+def small_slot(board, app=None, source=False, parts=(), base=""):
+    files = {f"instar/{name}.py": (LIB / f"instar/{name}.py").read_bytes() for name in MODULES}
+    files |= {"start.py": START.encode(), "large.bin": bytes(range(256)) * 40}
+    files |= read_tree(app, content_only=True) if app else {"app.py": b"version = 1\n"}
+    return compiled(files)
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """A deploy of some files only."""
+    monkeypatch.setattr(slot_builder, "slot_files", small_slot)
+
+
+@pytest.fixture(params=BOTH)
+def cable(tmp_path, request, small):
+    return Cable(tmp_path, request.param)
+
+
+def records(cable, link):
+    """(what the server would be told runs, the slot that runs) of the board as it started."""
+    slot = link.ask("print(json.dumps([p for p in sys.path if p in ('/a', '/b')]))")
+    try:
+        record = link.read("/.instar/provides")
+    except BoardError:
+        return None, slot[0] if slot else None
+    return json.loads(record[STORE_HEADER:])["artifact_name"], slot[0] if slot else None
+
+
+def name_and_slot(cable):
+    with cable.link() as link:
+        found = records(cable, link)
+        link.reset()
+    return found
+
+
+def test_a_new_board_and_then_another_application(cable):
+    with cable.plugged():
+        plan = cable.deploy("--dry-run")
+        assert "slot /a: " in plan and "0 there already" in plan
+        assert not any(path.startswith("a/") for path in cable.tree())
+        assert "files verified by SHA-256" in cable.deploy()
+        wanted = small_slot(None)
+        tree = cable.tree()
+        assert {f"a/{path}" for path in wanted} < set(tree) and "a.part/" not in tree
+        assert {"boot.py", "main.py", "guard/instar/boot.mpy"} < set(tree)
+        # The same again: nothing is written.
+        flash = cable.path.read_bytes()
+        assert "Nothing to do" in cable.deploy()
+        assert cable.path.read_bytes() == flash
+        assert name_and_slot(cable) == (None, "/a")
+        # Another application: in the other slot, and only that is sent.
+        new = cable.app("new", "version = 2\n")
+        with cable.link() as link:
+            link.write("/instar.json", b'{"mender_url": "https://x"}')
+            link.run("os.mkdir('/.instar')")
+            link.write("/.instar/identity-key", b"mine")
+        said = cable.deploy("--app", new, "--artifact-name", "release-2")
+        assert "slot /b: 1 files to send, 7 to copy on the board" in said
+        assert name_and_slot(cable) == ("release-2", "/b")
+        with cable.link() as link:
+            assert link.read("/instar.json") == b'{"mender_url": "https://x"}'
+            assert link.read("/.instar/identity-key") == b"mine"
+            link.reset()
+        # And back: that slot has it all.
+        assert "slot /a has all of it" in cable.deploy()
+        name = Wanted(wanted, {}, False).name
+        assert name_and_slot(cable) == (name, "/a")
+
+
+def ops(board):
+    """Flash operations so far."""
+    return sum(event["event"] == "op" for event in board.events)
+
+
+def cuts(first, last, count):
+    """So many operations between these two, evenly, the last one included."""
+    step = (last - first) / count
+    return [round(first + step * (number + 1)) for number in range(count)]
+
+
+def deploy_through_a_cut(cable, operation, how, *words):
+    """Power fails at that operation: the command says so, and a second run mends it. Returns what
+    the second run said, and the records between the two and after."""
+    with cable.plugged(power_cut_at=(operation, how)) as board:
+        said = cable.deploy(*words, code=None)
+        if any(event["event"] == "cut" for event in board.events):
+            assert "run this again" in said, said
+        between = name_and_slot(cable)
+        again = cable.deploy(*words)
+        return again, between, name_and_slot(cable), cable.tree()
+
+
+def test_a_new_board_whose_power_fails(cable):
+    blank = cable.path.read_bytes()
+    with cable.plugged(trace=True) as board:
+        begin = ops(board)
+        cable.deploy()
+        end = ops(board)
+        expected = cable.tree()
+    for number, operation in enumerate(cuts(begin, end, 3)):
+        cable.path.write_bytes(blank)
+        how = ("torn", "after")[number % 2]
+        said, (name, slot), after, tree = deploy_through_a_cut(cable, operation, how)
+        assert name is None and slot in (None, "/a")
+        assert " 0 there already" not in said  # only the rest is sent
+        assert after == (None, "/a") and tree == expected, operation
+
+
+def test_a_working_board_whose_power_fails(cable):
+    words = ("--app", cable.app("new", "version = 2\n"), "--artifact-name", "new")
+    with cable.plugged():
+        cable.deploy("--artifact-name", "old")
+    working = cable.path.read_bytes()
+    with cable.plugged(trace=True) as board:
+        begin = ops(board)
+        cable.deploy(*words)
+        end = ops(board)
+        expected = cable.tree()
+    for operation, how in ((begin + end) // 2, "torn"), (end - 5, "after"), (end, "torn"):
+        cable.path.write_bytes(working)
+        _, between, after, tree = deploy_through_a_cut(cable, operation, how, *words)
+        # What does not run has no name.
+        assert between in [("old", "/a"), ("unknown", "/a"), ("unknown", "/b"), ("new", "/b")]
+        assert after == ("new", "/b") and tree == expected, operation
+
+
+# What it refuses, and what it does instead
+
+
+def test_a_board_with_little_room(cable):
+    """A slot and a file of the owner's: no second slot fits, and a third file not at all."""
+    large = bytes(cable.kind.storage - 32 * 4096)
+    new = cable.app("new", "version = 2\n")
+    (new / "more.bin").write_bytes(bytes(120 * 4096))
+    with cable.plugged():
+        cable.deploy("--artifact-name", "old")
+        with cable.link() as link:
+            link.run(
+                f"f = open('/mine.bin', 'wb')\nfor _ in range({len(large) // 4096}):"
+                " f.write(bytes(4096))\nf.close()",
+                30,
+            )
+            link.reset()
+        before = cable.tree()
+        said = cable.deploy("--app", new, code=1)
+        assert "not enough space: 1" in said and "blocks of 4 KiB are missing" in said
+        assert cable.tree() == before
+        (new / "more.bin").unlink()
+        said = cable.deploy("--app", new)
+        assert "slot /a, in place: 1 files to send" in said and "Warning: there is no way" in said
+        assert name_and_slot(cable)[1] == "/a" and "b/" not in cable.tree()
+
+
+def test_an_update_that_is_under_way(cable):
+    with cable.plugged():
+        cable.deploy()
+        with cable.link() as link:
+            link.run("from instar.store import Store\nStore('/.instar').put_json('update', {})")
+            link.reset()
+        new = cable.app("new", "version = 2\n")
+        assert "the board has an update under way" in cable.deploy("--app", new, code=1)
+        assert name_and_slot(cable) == (None, "/a")
+        cable.deploy("--app", new, "--force")
+        tree = cable.tree()
+        assert ".instar/update" not in tree and "b/app.mpy" in tree
+
+
+def test_the_wrong_board_and_a_busy_port(cable):
+    other = {"ESP32_GENERIC": "RPI_PICO_W", "RPI_PICO_W": "ESP32_GENERIC_S3"}[cable.kind.name]
+    with cable.plugged():
+        said = cable.deploy("--board", other, code=1)
+        assert f"expected {other} on the port, got a board that says it is 'Simulated" in said
+        with cable.link():
+            assert "is busy: " in cable.deploy(code=1)
+
+
+def test_a_firmware_that_brings_instar(tmp_path):
+    cable = Cable(tmp_path, "ESP32_GENERIC", image("release-1"))
+    hides = cable.app("hides")
+    (hides / "json.py").write_text("")
+    with cable.plugged():
+        assert "json.mpy would hide modules" in cable.deploy("--app", hides, code=1)
+        said = cable.deploy("--app", cable.app("mine"), "--source", "--artifact-name", "mine-1")
+        assert "slot /a: 1 files to send, 0 to copy on the board, 0 there already; 0 bes" in said
+        assert name_and_slot(cable) == ("mine-1", "/a")
+        assert {path for path in cable.tree() if path[:2] == "a/"} == {"a/", "a/app.py"}
