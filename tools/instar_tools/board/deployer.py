@@ -35,17 +35,20 @@ def blocks(size):
     return 1 if size <= _BLOCK else -(-size // (_BLOCK - _POINTERS))
 
 
+def _entries(folder):
+    # Where another file system is mounted, an entry has only three values.
+    return [entry for entry in os.ilistdir(folder) if len(entry) == 4]
+
+
 def used(folder="/"):
     """Blocks that a folder takes, with all in it; statvfs() counts too many."""
     feed()
-    whole = os.statvfs("/")[2]
     count = 2
-    for name, kind, _, size in os.ilistdir(folder):
-        path = folder.rstrip("/") + "/" + name
-        if kind != _FOLDER:
+    for name, kind, _, size in _entries(folder):
+        if kind == _FOLDER:
+            count += used(folder.rstrip("/") + "/" + name)
+        else:
             count += blocks(size)
-        elif os.statvfs(path)[2] == whole:  # else it is another file system's
-            count += used(path)
     return count
 
 
@@ -93,7 +96,7 @@ def _name():
 def listing(folder, below=""):
     """Prints a line of JSON for each file below the folder: [path, size, SHA-256]; a folder's path
     ends in a slash."""
-    for name, kind, _, size in os.ilistdir(folder):
+    for name, kind, _, size in _entries(folder):
         path = folder + "/" + name
         if kind == _FOLDER:
             print(json.dumps([below + name + "/", 0, ""]))
