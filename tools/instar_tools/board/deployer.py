@@ -180,7 +180,7 @@ def call_it(name, slot):
         return False
     record = Provides(store, name, print)
     found = record.get()
-    kept = {key: found[key] for key in found if key.split(".")[0] != "micropython-app"}
+    kept = {key: found[key] for key in found if "micropython-app" not in key.split(".")}
     kept["artifact_name"] = name
     record.put(kept)
     return True
