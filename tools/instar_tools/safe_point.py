@@ -78,7 +78,8 @@ def loop_in_file(path: str) -> range:
     with contextlib.suppress(struct.error, StopIteration):
         segments_at, sections_at, _, *sizes = _HEADER.unpack_from(data)
         address, length = next(_loops(data, sections_at, *sizes[2:]))
-        for at in range(segments_at, segments_at + sizes[0] * sizes[1], sizes[0]):
+        for number in range(sizes[1]):
+            at = segments_at + number * sizes[0]
             kind, offset, start, size = _SEGMENT.unpack_from(data, at)
             if kind == _LOAD and start <= address < start + size:
                 return range(offset + address - start, offset + address - start + length)
@@ -87,8 +88,8 @@ def loop_in_file(path: str) -> range:
 
 def _loops(data: bytes, sections_at: int, section_size: int, count: int):
     # (address, size) of the symbol
-    ends = sections_at + section_size * count
-    sections = [_SECTION.unpack_from(data, at) for at in range(sections_at, ends, section_size)]
+    starts = [sections_at + number * section_size for number in range(count)]
+    sections = [_SECTION.unpack_from(data, at) for at in starts]
     for kind, offset, size, link, entry in sections:
         if kind != _SYMBOLS:
             continue
