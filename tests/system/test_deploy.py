@@ -36,10 +36,12 @@ MODULES = ("__init__", "errors", "store", "boot", "provides")
 
 
 def small_slot(board, app=None, source=False, parts=(), base=""):
+    own = read_tree(app, content_only=True) if app else {"app.py": b"version = 1\n"}
+    if board is None:
+        return compiled(own)
     files = {f"instar/{name}.py": (LIB / f"instar/{name}.py").read_bytes() for name in MODULES}
     files |= {"start.py": START.encode(), "large.bin": bytes(range(256)) * 40}
-    files |= read_tree(app, content_only=True) if app else {"app.py": b"version = 1\n"}
-    return compiled(files)
+    return compiled(files | own)
 
 
 @pytest.fixture
@@ -76,7 +78,7 @@ def test_a_new_board_and_then_another_application(cable):
         assert "slot /a: " in plan and "0 there already" in plan
         assert not any(path.startswith("a/") for path in cable.tree())
         assert "files verified by SHA-256" in cable.deploy()
-        wanted = small_slot(None)
+        wanted = small_slot(cable.kind.name)
         tree = cable.tree()
         assert {f"a/{path}" for path in wanted} < set(tree) and "a.part/" not in tree
         assert {"boot.py", "main.py", "guard/instar/boot.mpy"} < set(tree)
@@ -221,3 +223,60 @@ def test_a_firmware_that_brings_instar(tmp_path):
         assert "slot /a: 1 files to send, 0 to copy on the board, 0 there already; 0 bes" in said
         assert name_and_slot(cable) == ("mine-1", "/a")
         assert {path for path in cable.tree() if path[:2] == "a/"} == {"a/", "a/app.py"}
+
+
+# A firmware with a ROMFS, which no stock firmware has and the simulated boards have not: a block
+# device in a file stands for the segment, and boot.py mounts it as MicroPython does.
+ROMFS_BOOT = b"""
+import os
+import sys
+import vfs
+
+class Segment:
+    def ioctl(self, request, argument):
+        if request == 6:
+            with open("/segment", "r+b") as file:
+                file.seek(argument * 4096)
+                file.write(b"\\xff" * 4096)
+        return {4: 40, 5: 4096}.get(request, 0)
+    def writeblocks(self, block, data, offset):
+        with open("/segment", "r+b") as file:
+            file.seek(block * 4096 + offset)
+            file.write(data)
+    def readblocks(self, block, buffer):
+        with open("/segment", "rb") as file:
+            file.seek(block * 4096)
+            file.readinto(buffer)
+
+class Vfs:
+    VfsRom, mount, umount = vfs.VfsRom, vfs.mount, vfs.umount
+    def rom_ioctl(*words):
+        return 1 if words == (1,) else Segment()
+
+sys.modules["vfs"] = Vfs
+try:
+    with open("/segment", "rb") as file:
+        vfs.mount(vfs.VfsRom(file.read()), "/rom")
+except OSError:
+    pass
+"""
+
+
+def test_a_romfs(tmp_path, small):
+    files = {"/boot.py": ROMFS_BOOT, "/segment": b"\xff" * 40 * 4096}
+    cable = Cable(tmp_path, "ESP32_GENERIC", files=files)
+    with cable.plugged(heap="400wk"):
+        said = cable.deploy("--romfs")
+        assert "verified by SHA-256\nslot /a: 1 files to send" in said
+        assert "2 beside the slots" in said
+        assert name_and_slot(cable)[1] == "/a"
+        tree = cable.tree()
+        assert {path for path in tree if path[:2] == "a/"} == {"a/", "a/app.mpy"}
+        assert "guard/" not in tree and "main.py" in tree
+
+
+def test_no_romfs_says_which_boards_have_one(cable):
+    with cable.plugged():
+        said = cable.deploy("--romfs", code=1)
+        assert "expected firmware with a ROMFS, found none: no stock ESP32 or Pico" in said
+        assert "main.py" not in cable.tree()

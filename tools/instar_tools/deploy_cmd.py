@@ -7,17 +7,19 @@ What is copied, and in which order, is in deploying.py and deploy_plan.py.
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from . import slot_builder
-from .deploy_plan import Wanted
+from . import deploy_romfs, slot_builder
+from .deploy_plan import PROGRAMS, Wanted
 from .deploying import Job
-from .port import AUTO, Info, WrongBoard, board_of, connect
+from .image_builder import build_romfs
+from .port import AUTO, Link, WrongBoard, board_of, connect
 from .real_boards import BOARDS, RealBoard
 
 _WATCHED = ", until its watchdog starts it again: within two minutes"
@@ -63,11 +65,13 @@ def deploy(
 
     Exit 0: done, or nothing to do; 1: refused or failed; 2: wrong usage.
     """
+    if dry_run and form == "romfs":
+        raise click.UsageError("--romfs writes before it can compare: expected it or --dry-run")
     with connect(port, on_port=lambda found: click.echo(f"{found}: connecting")) as link:
         try:
             kind = board_of(link.info, board)
             click.echo(f"{link.info.machine}, MicroPython {link.info.version_text}")
-            wanted = _wanted(link.info, kind, app, form, (base, parts))
+            wanted = _wanted(link, kind, app, form, (base, parts))
             link.feed()
             job = Job(link, wanted, in_place)
             _tell_plan(job)
@@ -84,21 +88,36 @@ def deploy(
 
 
 def _wanted(
-    info: Info, board: RealBoard, app: Path | None, form: str, instar: tuple[str, Collection[str]]
+    link: Link, board: RealBoard, app: Path | None, form: str, instar: tuple[str, Collection[str]]
 ) -> Wanted:
     """What is to be on the board. Where the firmware brings instar, only the application; else a
-    set of it and more parts."""
-    if form == "mpy" and info.mpy_version != _BYTECODE:
+    set of it and more parts. With a ROMFS instar is in that when this returns."""
+    info = link.info
+    if form != "source" and info.mpy_version != _BYTECODE:
         came = "no bytecode" if info.mpy_version is None else f"version {info.mpy_version}"
         raise WrongBoard(
             f"expected a board that loads bytecode of version {_BYTECODE}, got one that loads"
             f" {came}; copy the source: --source"
         )
     source = form == "source"
-    if info.frozen_instar:
-        return Wanted(slot_builder.slot_files(None, app, source), {}, firmware=True)
-    files = slot_builder.slot_files(board.name, app, source, instar[1], instar[0])
-    return Wanted(files, slot_builder.root_files(), firmware=False)
+    own = slot_builder.slot_files(None, app, source)
+    if info.frozen_instar and form != "romfs":
+        return Wanted(own, {}, firmware=True)
+    base, parts = instar
+    files = slot_builder.slot_files(board.name, app, source, parts, base)
+    root = slot_builder.root_files()
+    if form != "romfs":
+        return Wanted(files, root, firmware=False)
+    _write_romfs(link, {path: data for path, data in files.items() if path not in own})
+    return Wanted(own, {path: root[path] for path in PROGRAMS}, firmware=True)
+
+
+def _write_romfs(link: Link, files: Mapping[str, bytes]) -> None:
+    image = build_romfs(files)
+    with _progress("romfs", len(image)) as sent:
+        changed = deploy_romfs.write(link, image, sent)
+    what = "written and verified by SHA-256" if changed else "there already"
+    click.echo(f"ROMFS: {len(image)} bytes, {what}")
 
 
 def _tell_plan(job: Job) -> None:
@@ -127,14 +146,21 @@ def _tell_plan(job: Job) -> None:
 def _run(job: Job, name: str | None) -> None:
     if job.nothing:
         return
-    bar = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*bar, console=console, disable=not sys.stderr.isatty()) as progress:
-        task = progress.add_task("deploy", total=job.work.bytes_to_send)
-        job.run(name, lambda count: progress.advance(task, count))
+    with _progress("deploy", job.work.bytes_to_send) as sent:
+        job.run(name, sent)
     work = job.work
     count = len(work.sent) + len(work.copied) + len(work.root)
     click.echo(
         f"Done: slot /{work.slot} runs from the next start; {work.bytes_to_send} bytes sent,"
         f" {count} files verified by SHA-256, {len(work.kept)} left as they were"
     )
+
+
+@contextmanager
+def _progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar, where there is a terminal; it is told the bytes of each piece."""
+    bar = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*bar, console=console, disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda count: progress.advance(task, count)

@@ -167,8 +167,16 @@ class Link:
         self._line = line
         self._veil = Veil(secrets)
         self._gone = False
+        self._introduce()
+
+    def _introduce(self) -> None:
         self.run((BOARD / "hands.py").read_text())
         self.info = Info.of(self.ask("about()"))
+
+    def restart(self) -> None:
+        """Soft reset: boot.py runs, main.py does not, and what was run here is forgotten."""
+        self._line.enter()
+        self._introduce()
 
     def run(self, code: str, seconds: float = _SECONDS) -> str:
         """What the code prints. seconds: of silence, until the board counts as gone."""

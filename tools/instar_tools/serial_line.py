@@ -199,6 +199,8 @@ class Line(SerialTransport):
             BoardGone: the port is gone.
         """
         said = b""
+        self.entered = False
+        self.serial.timeout = _TRY_SECONDS
         for _ in range(_TRIES):
             try:
                 with contextlib.redirect_stdout(io.StringIO()):  # mpremote prints what came
