@@ -5,19 +5,29 @@ that lose their power in the middle, and boards that it must not touch."""
 from __future__ import annotations
 
 import json
-import shutil
+from types import SimpleNamespace
 
 import pytest
 from cable import Cable
 from lab import STORE_HEADER, image
 
-from instar_tools import slot_builder
+from instar_tools import deploy_cmd, slot_builder
 from instar_tools.deploy_plan import Wanted
 from instar_tools.image_builder import compiled, read_tree
 from instar_tools.paths import LIB
-from instar_tools.port import BoardError
+from instar_tools.port import BoardError, Info, WrongBoard
+from instar_tools.real_boards import BOARDS
 
 BOTH = ["ESP32_GENERIC", "RPI_PICO_W"]
+ABOUT = {
+    "platform": "esp32",
+    "machine": "Generic ESP32 module with ESP32",
+    "version": [1, 29, 0],
+    "version_text": "1.29.0",
+    "instar": None,
+    "frozen_instar": None,
+    "watched": False,
+}
 # Of the file system: all but 40 blocks.
 ROOM = {"ESP32_GENERIC": (240 - 40) * 4096, "RPI_PICO_W": (212 - 40) * 4096}
 # A slot with a program that is enough to be one, and what the boot guard and the provides need.
@@ -136,7 +146,7 @@ def test_a_new_board_whose_power_fails(cable):
         cable.deploy()
         end = ops(board)
         expected = cable.tree()
-    for number, operation in enumerate(cuts(begin, end, 3)):
+    for number, operation in enumerate(cuts(begin, end, 2)):
         cable.path.write_bytes(blank)
         how = ("torn", "after")[number % 2]
         said, (name, slot), after, tree = deploy_through_a_cut(cable, operation, how)
@@ -155,7 +165,7 @@ def test_a_working_board_whose_power_fails(cable):
         cable.deploy(*words)
         end = ops(board)
         expected = cable.tree()
-    for operation, how in ((begin + end) // 2, "torn"), (end - 5, "after"), (end, "torn"):
+    for operation, how in ((begin + end) // 2, "torn"), (end - 5, "after"):
         cable.path.write_bytes(working)
         _, between, after, tree = deploy_through_a_cut(cable, operation, how, *words)
         # What does not run has no name.
@@ -211,6 +221,14 @@ def test_the_wrong_board_and_a_busy_port(cable):
         assert f"expected {other} on the port, got a board that says it is 'Simulated" in said
         with cable.link():
             assert "is busy: " in cable.deploy(code=1)
+
+
+@pytest.mark.parametrize("mpy", [None, 0x2A05])
+def test_a_board_that_loads_no_such_bytecode(mpy):
+    info = Info.of({**ABOUT, "mpy": mpy})
+    link = SimpleNamespace(info=info)
+    with pytest.raises(WrongBoard, match=r"expected a board that loads bytecode .*: --source"):
+        deploy_cmd.wanted(link, BOARDS["ESP32_GENERIC"], None, "mpy", ("instar-mender", ()))
 
 
 def test_a_firmware_that_brings_instar(tmp_path):

@@ -100,6 +100,25 @@ def test_a_key_that_a_board_without_instar_cannot_make(cable):
         assert "instar.json" not in cable.tree()
 
 
+def test_a_board_whose_power_fails_between_two_files(cable):
+    blank = cable.path.read_bytes()
+    with cable.plugged(trace=True) as board:
+        provision(cable, *MENDER, "--identity-key", "host")
+        end = sum(event["event"] == "op" for event in board.events)
+        expected = cable.tree()
+    cable.path.write_bytes(blank)
+    # The last operation names the settings: the key and the CA have their names already.
+    with cable.plugged(power_cut_at=(end, "before")):
+        said = provision(cable, *MENDER, "--identity-key", "host", code=1)
+        assert "run this again" in said
+        assert {KEY[1:], "ca-1.der"} < set(cable.tree())
+        assert "instar.json" not in cable.tree()
+        provision(cable, *MENDER)
+        tree = cable.tree()
+        assert expected.keys() == tree.keys()
+        assert expected["instar.json"] == tree["instar.json"]
+
+
 @pytest.mark.parametrize(
     "words, message",
     [

@@ -71,9 +71,9 @@ def deploy(
         try:
             kind = board_of(link.info, board)
             click.echo(f"{link.info.machine}, MicroPython {link.info.version_text}")
-            wanted = _wanted(link, kind, app, form, (base, parts))
+            files = wanted(link, kind, app, form, (base, parts))
             link.feed()
-            job = Job(link, wanted, in_place)
+            job = Job(link, files, in_place)
             _tell_plan(job)
             if not dry_run:
                 job.check(force)
@@ -81,17 +81,21 @@ def deploy(
         finally:
             if reset:
                 link.reset()
-    if reset and not dry_run:
-        click.echo(
-            "The board starts. Next: instar monitor, or instar provision if it has none yet"
-        )
+    if not reset:
+        click.echo(f"The board waits in its REPL{_WATCHED if link.info.watched else ''}")
+    elif not dry_run:
+        click.echo("The board starts. Next: instar monitor, or instar provision if it is new")
 
 
-def _wanted(
+def wanted(
     link: Link, board: RealBoard, app: Path | None, form: str, instar: tuple[str, Collection[str]]
 ) -> Wanted:
     """What is to be on the board. Where the firmware brings instar, only the application; else a
-    set of it and more parts. With a ROMFS instar is in that when this returns."""
+    set of it and more parts. With a ROMFS instar is in that when this returns.
+
+    Raises:
+        WrongBoard: the board does not load the bytecode that there is. NoRomfs: as deploy_romfs.
+    """
     info = link.info
     if form != "source" and info.mpy_version != _BYTECODE:
         came = "no bytecode" if info.mpy_version is None else f"version {info.mpy_version}"

@@ -26,7 +26,7 @@ from .deploy_plan import PROGRAMS, UNKNOWN, Listing, Survey, Wanted, Work, folde
 from .port import BoardError, Link
 
 _LONG = 60.0  # seconds: what a board may be silent for while it hashes, copies or deletes
-_ENOSPC = "28"
+_FULL = ("OSError: 28", "OSError: [Errno 28]")  # ENOSPC, with and without its name
 _NEW = ".new"
 
 
@@ -97,7 +97,7 @@ class Job:
         try:
             self._run(name, sent)
         except BoardError as error:
-            if f"[Errno {_ENOSPC}]" in error.trace or f"OSError: {_ENOSPC}" in error.trace:
+            if any(words in error.trace for words in _FULL):
                 raise Refused(
                     "the board's file system is full; delete files of yours, or leave parts of"
                     " instar out (--set), and run this again"
@@ -165,8 +165,8 @@ class Job:
             got = link.call("copy", source, f"{work.place}/{path}", seconds=_LONG)
             self._verify(f"{work.place}/{path}", got, sha256(self._wanted.slot[path]))
         for path, data in work.sent.items():
-            whole = f"{work.place}/{path}"
-            self._put(whole, data, sent) if work.in_place else self._send(whole, data, sent)
+            write = self._put if work.in_place else self._send
+            write(f"{work.place}/{path}", data, sent)
         if not work.in_place:
             link.run(f"os.rename({work.place!r}, '/{work.slot}')")
 

@@ -117,16 +117,18 @@ def connect(
     with open_line(name) as line:
         line.enter()
         link = Link(line, name, secrets)
-        if not any_version:
-            _check_version(link.info)
         try:
+            if not any_version:
+                _check_version(link)
             yield link
         finally:
             link.leave()
 
 
-def _check_version(info: Info) -> None:
+def _check_version(link: Link) -> None:
+    info = link.info
     if info.version[:2] < OLDEST:
+        link.reset()  # it may have had work
         needed = ".".join(map(str, OLDEST))
         raise TooOld(
             f"expected MicroPython {needed} or later on the board, got {info.version_text};"

@@ -11,7 +11,8 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from contextlib import ExitStack
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -103,28 +104,29 @@ def provision(
     _add_verify_keys(made, verify_key)
     made_key = _add_secrets(made, url, generate_key, secure, tenant_token)
     key = None if key_from in (None, identity_key.BOARD) else identity_key.of(key_from)
-    with ExitStack() as stack:
-        link = stack.enter_context(_connected(port, made)) if port else None
-        if link:
-            made.settings.setdefault("device_type", _device_type(link))
-        if link and key_from == identity_key.BOARD:
-            provision_port.check_makes_key(link)
-        written = _write(link or flash or folder, made.files(), force, key)
-        public = key.public_pem if key else ""
-        if link and key_from == identity_key.BOARD:
-            public = provision_port.make_key(link)
-        identity = _identity(made.settings, flash, link)
-        if link:
-            link.reset()
-    _tell(port or flash or folder, made, written.secret)
-    _tell_of_old(written.removed, folder)
+    if port:
+        done = _onto_board(port, made, force, key, key_from == identity_key.BOARD)
+    else:
+        done = _into_files(folder, flash, made, force, key)
+    _tell(port or flash or folder, made, done.written.secret)
+    _tell_of_old(done.written.removed, folder)
     if made_key:
         click.echo(f"External key, shown this once: {made_key}\n")
     if url and url.lower().startswith("http://") and not secure:
         click.echo("Warning: without --secure the external key can be read on the way.", err=True)
-    if public:
-        click.echo(f"The identity key's public half:\n{public}")
-    next_steps(made.settings, identity)
+    if done.public_pem:
+        click.echo(f"The identity key's public half:\n{done.public_pem}")
+    next_steps(made.settings, done.identity)
+
+
+@dataclass(frozen=True)
+class _Done:
+    """identity: who the board will say it is. public_pem: of its identity key; empty if the board
+    makes that later."""
+
+    written: Written
+    identity: str
+    public_pem: str
 
 
 def _factory(
@@ -187,40 +189,53 @@ def _add_secrets(
     return made_key
 
 
-def _connected(port: str, made: Factory):
+def _onto_board(
+    port: str, made: Factory, force: bool, key: IdentityKey | None, makes_key: bool
+) -> _Done:
     hidden = (str(value) for name, value in made.settings.items() if name in factory.SECRETS)
-    return connect(port, lambda name: click.echo(f"{name}: connecting"), secrets=hidden)
+    with connect(port, lambda name: click.echo(f"{name}: connecting"), secrets=hidden) as link:
+        try:
+            _add_device_type(made, link)
+            if makes_key:
+                provision_port.check_makes_key(link)
+            written = provision_port.into_board(link, made.files(), force, key)
+            public = key.public_pem if key else ""
+            if makes_key:
+                public = provision_port.make_key(link)
+            identity = _given_identity(made.settings) or provision_port.mac(link)
+        finally:
+            link.reset()  # back to its work, or to the start of it
+    return _Done(written, identity, public)
 
 
-def _device_type(link: Link) -> str:
+def _add_device_type(made: Factory, link: Link) -> None:
+    if "device_type" not in made.settings:
+        # Any board with MicroPython can be provisioned, one that is not known, too.
+        with suppress(WrongBoard):
+            made.settings["device_type"] = board_of(link.info, None).device_type
+
+
+def _into_files(
+    folder: Path | None, flash: Path | None, made: Factory, force: bool, key: IdentityKey | None
+) -> _Done:
     try:
-        return board_of(link.info, None).device_type
-    except WrongBoard:  # any board with MicroPython can be provisioned
-        return ""
-
-
-def _write(
-    place: Link | Path | None, files: dict[str, bytes], force: bool, key: IdentityKey | None
-) -> Written:
-    try:
-        if isinstance(place, Link):
-            return provision_port.into_board(place, files, force, key)
-        assert place
-        if place.is_file():
-            return provisioning.into_flash(place, files, force, key)
-        return provisioning.into_folder(place, files, force, key)
+        if flash:
+            written = provisioning.into_flash(flash, made.files(), force, key)
+        else:
+            assert folder
+            written = provisioning.into_folder(folder, made.files(), force, key)
     except OSError as error:
         raise click.ClickException(f"cannot write the settings: {error}") from None
+    identity = _given_identity(made.settings) or (_mac(flash) if flash else _UNKNOWN_MAC)
+    return _Done(written, identity, key.public_pem if key else "")
 
 
-def _identity(settings: dict, flash: Path | None, link: Link | None) -> str:
-    """The external id that the board will give, as lib/instar/bootstrap.py says."""
-    if given := settings.get("external_id") or settings.get("identity", {}).get("mac"):
-        return given
-    if link:
-        return provision_port.mac(link)
-    if not flash:
-        return _UNKNOWN_MAC
+def _given_identity(settings: dict) -> str | None:
+    """The external id that the board will give, as lib/instar/bootstrap.py says; None: its MAC."""
+    return settings.get("external_id") or settings.get("identity", {}).get("mac")
+
+
+def _mac(flash: Path) -> str:
     with flash.open("rb") as file:
         return file.read(6).hex(":")  # where flash_builder puts it
 
