@@ -169,6 +169,13 @@ def test_a_soft_reset_runs_boot_py_and_from_the_friendly_repl_main_py_too(board)
         link.enter_raw_repl(soft_reset=False)
 
 
+def test_who_connects_while_it_starts_has_the_repl(esp32):
+    for _ in range(3):
+        esp32.press_reset()
+        with repl(esp32, soft_reset=True) as link:
+            assert link.eval("1 + 1") == 2
+
+
 def test_ctrl_c_interrupts_what_waits_and_what_never_waits(board):
     with repl(board) as link:
         for code in ("import time\ntime.sleep(60)", "while True: pass"):

@@ -21,6 +21,7 @@ from .repl_process import ReplProcess
 from .rom_loader import SYNC, RomLoader
 from .simulator import Event, Simulator, event_of
 
+_UART = 256  # bytes that wait for a program that starts
 _SOFT_REBOOT = b"MPY: soft reboot\r\n"
 # What an ESP32's ROM says at a start.
 _ROM = b"ets Jul 29 2019 12:21:46\r\n\r\nrst:%s,boot:%s\r\n"
@@ -42,6 +43,7 @@ class LiveBoard(Simulator):
         self._loader: RomLoader | None = None
         self._spoken_to = False
         self._tail = b""
+        self._early = b""
         self._raw = False
 
     def take(self) -> None:
@@ -57,6 +59,7 @@ class LiveBoard(Simulator):
         with self._changed:
             if self._asked != "off":
                 self._asked = what
+            self._early = b""
             if self._process:
                 self._process.switch_off(what)
             self._changed.notify_all()
@@ -98,6 +101,7 @@ class LiveBoard(Simulator):
             asked = self._asked
             if asked != "off":
                 self._asked = ""
+            self._loader, self._spoken_to = None, False
         if asked not in ("", "boot", end):
             self._on_event(event_of(asked))
         return asked
@@ -109,16 +113,15 @@ class LiveBoard(Simulator):
             with self._changed:
                 self._loader = RomLoader(self.flash, self._kind)
                 self._changed.notify_all()
-        asked = self._next("", wait=True)
-        with self._changed:
-            self._loader, self._spoken_to = None, False
-        return asked
+        return self._next("", wait=True)
 
     def _start(self, *args, **options) -> ReplProcess:
         with self._changed:
             self._process = ReplProcess(self.line.send, *args, **options)
             if self._asked:
                 self._process.switch_off(self._asked)
+            self._process.type(self._early)
+            self._early = b""
             return self._process
 
     def _boot_options(self, romfs: int) -> dict[str, object]:
@@ -132,9 +135,12 @@ class LiveBoard(Simulator):
         if not self._loader and (frame := self._sync_in(data)):
             self._enter_loader()
             data = frame
-        loader, process = self._loader, self._process
+        with self._changed:
+            loader, process = self._loader, None if self._asked else self._process
+            self._spoken_to = bool(loader)
+            if not loader and not process:  # between two boots
+                self._early = (self._early + data)[:_UART]
         if loader:
-            self._spoken_to = True
             self.line.send(loader.receive(data))
             if loader.finished:
                 self.ask("boot")

@@ -57,7 +57,8 @@ class PtyLine:
         self._backlog = b""
         self._used = False
         self._open = True
-        self._thread = threading.Thread(target=self._serve, name=f"line {self.path}", daemon=True)
+        self._failed: BaseException | None = None
+        self._thread = threading.Thread(target=self._work, name=f"line {self.path}", daemon=True)
         self._thread.start()
 
     def _make_link(self, link: Path) -> None:
@@ -69,12 +70,18 @@ class PtyLine:
             raise click.ClickException(f"--link: a free path expected, got {error}") from error
 
     def close(self) -> None:
-        """The port vanishes. From any thread but the line's own callbacks."""
+        """The port vanishes. From any thread but the line's own callbacks.
+
+        Raises:
+            BaseException: what a callback raised, which had ended the line's thread.
+        """
         self._open = False
         self._thread.join()
         os.close(self._master)
         if self._link and self._link.is_symlink() and os.readlink(self._link) == self.path:
             self._link.unlink()
+        if self._failed:
+            raise self._failed
 
     def send(self, data: bytes) -> None:
         """Give the port's user something to read; from any thread."""
@@ -94,6 +101,12 @@ class PtyLine:
         with contextlib.suppress(BlockingIOError):
             while self._backlog:
                 self._backlog = self._backlog[os.write(self._master, self._backlog) :]
+
+    def _work(self) -> None:
+        try:
+            self._serve()
+        except BaseException as error:
+            self._failed = error
 
     def _serve(self) -> None:
         pause = threading.Event()

@@ -123,6 +123,8 @@ class ReplProcess(BoardProcess):
             else:
                 return False
             return True
+        except (FileNotFoundError, ProcessLookupError):  # it was switched off
+            return True
         finally:
             self._process.send_signal(signal.SIGCONT)
 

@@ -8,7 +8,7 @@ within the allocator that leaves the heap locked for ever. A board raises it bet
 So a signal should come while the program waits (for time, for the network, for input), or else
 while the process is in the bytecode loop itself, whose address is in its symbol table.
 
-Limits: Linux on x86-64 or arm64. Of a program without symbols only waiting is known.
+Limits: Linux on x86-64 or arm64, and the right to trace the process. Of a program without symbols only waiting is known.
 """
 # SPDX-License-Identifier: MIT
 
@@ -21,11 +21,12 @@ import struct
 from pathlib import Path
 
 # Numbers of system calls: read, and those that wait (poll, ppoll, select, pselect6, nanosleep,
-# clock_nanosleep, epoll_wait, epoll_pwait, connect, accept, recvfrom).
+# clock_nanosleep, epoll_wait, epoll_pwait, connect, accept, recvfrom; restart_syscall: one of
+# these that a stop had interrupted).
 _READ = {"x86_64": 0, "aarch64": 63}
 _WAITS = {
-    "x86_64": {7, 271, 23, 270, 35, 230, 232, 281, 42, 43, 45},
-    "aarch64": {73, 72, 101, 115, 22, 203, 202, 207},
+    "x86_64": {7, 271, 23, 270, 35, 230, 232, 281, 42, 43, 45, 219},
+    "aarch64": {73, 72, 101, 115, 22, 203, 202, 207, 128},
 }
 _LOOP = b"mp_execute_bytecode"
 _SYMBOLS, _LOAD = 2, 1  # types of a section and of a segment
