@@ -16,10 +16,11 @@ from __future__ import annotations
 
 import threading
 
+from .events import event_of
 from .pty_line import PtyLine
 from .repl_process import ReplProcess
 from .rom_loader import SYNC, RomLoader
-from .simulator import Event, Simulator, event_of
+from .simulator import Simulator
 
 _UART = 256  # bytes that wait for a program that starts
 _SOFT_REBOOT = b"MPY: soft reboot\r\n"

@@ -26,9 +26,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from .events import Condition, Event, condition
 from .live_board import LiveBoard
 from .pty_line import PtyLine
-from .simulator import Condition, Event, condition
 
 _SHOWN = 20  # lines of console in an error
 

@@ -8,7 +8,8 @@ within the allocator that leaves the heap locked for ever. A board raises it bet
 So a signal should come while the program waits (for time, for the network, for input), or else
 while the process is in the bytecode loop itself, whose address is in its symbol table.
 
-Limits: Linux on x86-64 or arm64, and the right to trace the process. Of a program without symbols only waiting is known.
+Limits: Linux on x86-64 or arm64, and the right to trace the process. Of a program without symbols
+only waiting is known.
 """
 # SPDX-License-Identifier: MIT
 

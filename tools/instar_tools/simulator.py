@@ -19,7 +19,6 @@ timeout; without a watchdog it would sit there for ever, so the run ends.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,10 +29,8 @@ import click
 from . import image_builder
 from .board_kinds import kind_of
 from .board_process import BoardProcess
+from .events import Condition, Event, board_event, condition, event_of
 from .flash_builder import parse_table
-
-Event = dict
-Condition = Callable[[Event], bool]
 
 CAUSES = {1: "PWRON_RESET", 2: "HARD_RESET", 3: "WDT_RESET", 5: "SOFT_RESET"}
 _POWER_ON = 1
@@ -45,7 +42,6 @@ _STANDING = ("repl", "panic")
 # lie in flash.
 EMULATION = 144 << 10
 
-_PREFIX = b"@instar "
 _EPOCH_2000_US = 946684800 * 1_000_000
 
 
@@ -78,23 +74,6 @@ def largest_romfs(flash: bytes) -> int:
     """Size of the largest ROMFS among the app partitions: what a boot may have to mount."""
     apps = [(row[2], row[2] + row[3]) for row in parse_table(flash) if row[0] == 0]
     return max((len(image_builder.find_romfs(flash[a:b])) for a, b in apps), default=0)
-
-
-def condition(until: str | Condition | None) -> Condition:
-    """`success`, `failure`: that status was reported and the board is idle after. Another word: an
-    event of that name. A function of the event: itself."""
-    if callable(until):
-        return until
-    if until not in ("success", "failure"):
-        return lambda event: event["event"] == until
-    seen = False
-
-    def reported(event: Event) -> bool:
-        nonlocal seen
-        seen = seen or (event["event"] == "report" and event.get("status") == until)
-        return seen and event["event"] == "idle"
-
-    return reported
 
 
 class Simulator:
@@ -289,19 +268,3 @@ class Simulator:
         self.power_cut_at = None
         number, how = why.split()
         return event_of("cut", op=int(number), how=how)
-
-
-def event_of(name: str, /, **info: object) -> Event:
-    """An event of the simulator's."""
-    return {"event": name, "from": "simulator", **info}
-
-
-def board_event(line: bytes) -> Event | None:
-    """The event in a line of a board's console, or None: it is no event."""
-    if not line.startswith(_PREFIX):
-        return None
-    try:
-        event = json.loads(line.removeprefix(_PREFIX))
-    except ValueError:
-        return None
-    return event if isinstance(event, dict) and isinstance(event.get("event"), str) else None
