@@ -176,6 +176,18 @@ def test_who_connects_while_it_starts_has_the_repl(esp32):
             assert link.eval("1 + 1") == 2
 
 
+def test_what_is_typed_stays_on_the_board(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with Plugged(make(tmp_path / "board.flash")) as board, serial.Serial(board.port) as port:
+        board.wait("main")
+        port.write(b"\x03")
+        assert port.read_until(b">>> ").endswith(b">>> ")
+        port.write(b"secret = 1\r\x04")
+        board.wait("soft_reset")
+        board.wait("main")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["board.flash"]
+
+
 def test_ctrl_c_interrupts_what_waits_and_what_never_waits(board):
     with repl(board) as link:
         for code in ("import time\ntime.sleep(60)", "while True: pass"):

@@ -26,6 +26,8 @@ from .paths import BOARDS, ROOT, micropython
 
 _SOURCES = BOARDS / "UNIX"
 _NOT_EMULATION = ("make_vfs.py",)
+# Where the interpreter would keep what was typed into a REPL.
+_NOT_ITS = ("HOME",)
 # Messages after which the process ends by itself.
 ENDS = ("reset", "soft_reset", "bootloader", "cut", "panic", "repl", "stuck", "dead")
 
@@ -84,6 +86,7 @@ class BoardProcess:
             self._process = subprocess.Popen(
                 [*program, script, str(flash), f"control=/dev/fd/{write_end}", *words],
                 stdin=self.STDIN,
+                env={name: value for name, value in os.environ.items() if name not in _NOT_ITS},
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 pass_fds=[write_end],
