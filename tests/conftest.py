@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import functools
+import hashlib
 import os
 import shutil
 import subprocess
@@ -10,10 +12,23 @@ from pathlib import Path
 
 import pytest
 
+from instar_tools.board_process import write_folder
+from instar_tools.image_builder import compiled, read_tree
 from instar_tools.paths import LIB, ROOT, micropython
 
 DEVICE = Path(__file__).parent / "device"
 HEAP = "heapsize=4M"
+
+
+@functools.cache
+def compiled_library() -> Path:
+    """lib/ as bytecode, in a folder named after its content: each test would compile it anew."""
+    files = compiled(read_tree(LIB / "instar"))
+    names = b"".join(name.encode() + data for name, data in sorted(files.items()))
+    folder = ROOT / "build" / f"lib-{hashlib.sha256(names).hexdigest()[:16]}"
+    if not folder.exists():
+        write_folder(folder, files)
+    return folder
 
 
 class DeviceFile(pytest.File):
@@ -30,7 +45,7 @@ class DeviceItem(pytest.Item):
     """One function, in a MicroPython of its own."""
 
     def runtest(self):
-        path = f"{LIB}:{DEVICE}:{ROOT / 'boards' / 'UNIX'}:.frozen"
+        path = f"{compiled_library()}:{DEVICE}:{ROOT / 'boards' / 'UNIX'}:.frozen"
         done = subprocess.run(
             [micropython(), "-X", HEAP, DEVICE / "run.py", self.path.stem, self.name],
             env={**os.environ, "MICROPYPATH": path},

@@ -342,12 +342,14 @@ def test_a_verify_without_steps_is_an_error_and_no_consent():
             raise AssertionError("None was taken for steps")
 
 
-# Damage
+# Damage: a sample, on what mender-artifact wrote. Every length is in test_artifact_damage.py,
+# every byte in test_artifact_flips.py.
+_STEP = 61  # prime to a tar's blocks
 
 
-def test_every_truncation_is_refused():
+def test_truncations_are_refused():
     for data in (vector("rootfs_gzip.mender"), artifact(packed=True)):
-        for length in range(0, len(data), 1 if len(data) < 6000 else 7):
+        for length in range(0, len(data), _STEP):
             assert refused(data[:length]), length
 
 
@@ -356,7 +358,7 @@ def test_a_flipped_byte_never_gives_something_else():
         data = bytearray(vector(name + ".mender"))
         expected = Reading(data).outcome()
         refusals = 0
-        for at in range(0, len(data), 4):
+        for at in range(0, len(data), _STEP):
             data[at] ^= 0x55
             try:
                 found = Reading(data).outcome()
@@ -366,7 +368,7 @@ def test_a_flipped_byte_never_gives_something_else():
                 # The signature's own bytes are verify's matter; the rest is padding.
                 assert found == expected, at
             data[at] ^= 0x55
-        assert refusals > 500
+        assert refusals > 40
 
 
 def test_a_sink_is_closed_only_when_the_sum_matched():

@@ -1,4 +1,4 @@
-"""`make board-demo`: from a blank chip to a reported update, with the real esptool and mpremote."""
+"""`make board-demo`: from a blank chip to a reported update, by the real esptool and mpremote."""
 
 from __future__ import annotations
 

@@ -43,14 +43,16 @@ def emulation() -> Path:
     key = hashlib.sha256(b"".join(name.encode() + data for name, data in files.items()))
     folder = ROOT / "build" / f"boards-UNIX-{key.hexdigest()[:16]}"
     if not folder.exists():
-        _write_folder(folder, files)
+        write_folder(folder, files)
     return folder
 
 
-def _write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
+def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Make a folder of files whose name says what is in it."""
     folder.parent.mkdir(exist_ok=True)
     scratch = Path(tempfile.mkdtemp(dir=folder.parent))
     for name, data in files.items():
+        (scratch / name).parent.mkdir(parents=True, exist_ok=True)
         (scratch / name).write_bytes(data)
     # Another process may have been faster: then its folder, of equal content, is used.
     with contextlib.suppress(OSError):
