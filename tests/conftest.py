@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from instar_tools.board_process import write_folder
 from instar_tools.image_builder import compiled, read_tree
 from instar_tools.paths import LIB, ROOT, micropython
+from instar_tools.simulated.board_process import write_folder
 
 DEVICE = Path(__file__).parent / "device"
 HEAP = "heapsize=4M"

@@ -10,12 +10,13 @@ from pathlib import Path
 import click
 import pytest
 
-from instar_tools import partitions
-from instar_tools.board_kinds import OTA_4MIB
-from instar_tools.flash_builder import parse_table, table_binary
+from instar_tools.flashing import partitions
+from instar_tools.flashing.partition_table import table_binary
 from instar_tools.paths import BOARDS as FOLDER
 from instar_tools.paths import FIRMWARE, LIB, ROOT
 from instar_tools.real_boards import BOARDS
+from instar_tools.simulated.board_kinds import OTA_4MIB
+from instar_tools.simulated.flash_builder import parse_table
 
 sys.path.insert(0, str(ROOT / "tools"))
 

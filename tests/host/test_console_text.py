@@ -7,8 +7,8 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from instar_tools.console_text import ConsoleText
-from instar_tools.safe_point import loop_in_file
+from instar_tools.simulated.console_text import ConsoleText
+from instar_tools.simulated.safe_point import loop_in_file
 
 BANNER = b'MicroPython v1 on 2026; board\r\nType "help()" for more information.\r\n>>> '
 RAW = b"raw REPL; CTRL-B to exit\r\n>"

@@ -9,14 +9,14 @@ import click
 import pytest
 from uf2_build import block, blocks, program
 
-from instar_tools import firmware_file, uf2
-from instar_tools.board_kinds import OTA_4MIB
-from instar_tools.firmware_file import NotFirmware
-from instar_tools.flash_builder import TABLE_ADDRESS, table_binary
+from instar_tools.flashing import firmware_file, uf2
+from instar_tools.flashing.firmware_file import NotFirmware
+from instar_tools.flashing.partition_table import TABLE_ADDRESS, table_binary
 from instar_tools.image_builder import build_image
 from instar_tools.real_boards import BOARDS
-from instar_tools.stock_firmware import APP_AT, BOOTLOADER_AT, STOCK_4MIB, app_image
-from instar_tools.stock_firmware import official_image as official
+from instar_tools.simulated.board_kinds import OTA_4MIB
+from instar_tools.simulated.stock_firmware import APP_AT, BOOTLOADER_AT, STOCK_4MIB, app_image
+from instar_tools.simulated.stock_firmware import official_image as official
 
 CHIPS = ("esp32", "esp32s3", "esp32c3")
 

@@ -13,14 +13,14 @@ import pytest
 from click.testing import CliRunner
 from uf2_build import blocks, program
 
-from instar_tools import firmware_file, flash_layout, image_tool, partitions
-from instar_tools.board_kinds import OTA_4MIB
 from instar_tools.cli import main
-from instar_tools.esptool_run import Chip, Esptool, EsptoolError
-from instar_tools.flash_builder import table_binary
-from instar_tools.flash_layout import Area
+from instar_tools.flashing import firmware_file, flash_layout, image_tool, partitions
+from instar_tools.flashing.esptool_run import Chip, Esptool, EsptoolError
+from instar_tools.flashing.flash_layout import Area
+from instar_tools.flashing.partition_table import table_binary
 from instar_tools.real_boards import BOARDS
-from instar_tools.stock_firmware import STOCK_4MIB, official_image
+from instar_tools.simulated.board_kinds import OTA_4MIB
+from instar_tools.simulated.stock_firmware import STOCK_4MIB, official_image
 
 ESP32, S3, C3 = (BOARDS[name] for name in BOARDS if name.startswith("ESP32"))
 MIB = 1 << 20
@@ -190,7 +190,7 @@ def test_a_dry_run_runs_nothing_and_its_commands_work_as_they_are(official, monk
         "partitions.csv",
     ]
     for line in lines:
-        if "instar_tools.mp_image_tool" in line:
+        if "instar_tools.flashing.mp_image_tool" in line:
             subprocess.run(line, cwd=folder, check=True)
     tools = [line for line in lines if "esptool" in line]
     assert [line[line.index("no-reset") + 1] for line in tools[:2]] == [

@@ -9,7 +9,8 @@ from click.testing import CliRunner
 
 from instar_tools import image_builder
 from instar_tools.cli import main
-from instar_tools.flash_builder import OTA_4MIB, parse_table, table_binary
+from instar_tools.flashing.partition_table import table_binary
+from instar_tools.simulated.flash_builder import OTA_4MIB, parse_table
 
 FILES = {"main.py": b"print('hello')\n", "pkg/data.bin": bytes(range(256)) * 5}
 

@@ -9,9 +9,9 @@ from types import SimpleNamespace
 import pytest
 from scripted_repl import ScriptedRepl
 
-from instar_tools import port as link_module
-from instar_tools import serial_line
-from instar_tools.port import BoardError, BoardGone, PortError, TooOld, WrongBoard, connect
+from instar_tools.cable import port as link_module
+from instar_tools.cable import serial_line
+from instar_tools.cable.port import BoardError, BoardGone, PortError, TooOld, WrongBoard, connect
 
 SECRET = "a-secret-of-this-board"
 

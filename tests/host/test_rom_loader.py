@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from instar_tools import rom_loader, slip
-from instar_tools.board_kinds import ESP32_GENERIC, RPI_PICO_W
-from instar_tools.flash_builder import write_blank
-from instar_tools.loader_chip import FlashChip, Registers, crc8
-from instar_tools.rom_loader import RomLoader
+from instar_tools.simulated import rom_loader, slip
+from instar_tools.simulated.board_kinds import ESP32_GENERIC, RPI_PICO_W
+from instar_tools.simulated.flash_builder import write_blank
+from instar_tools.simulated.loader_chip import FlashChip, Registers, crc8
+from instar_tools.simulated.rom_loader import RomLoader
 
 MIB = 1 << 20
 SYNC_DATA = b"\x07\x07\x12\x20" + 32 * b"\x55"

@@ -8,13 +8,13 @@ import json
 
 from click.testing import CliRunner
 
-from instar_tools import stock_firmware
 from instar_tools.board_code import BOARD
-from instar_tools.board_kinds import KINDS
+from instar_tools.cable.port import connect
 from instar_tools.cli import main
-from instar_tools.flash_builder import write_flash
-from instar_tools.plugged import Plugged
-from instar_tools.port import connect
+from instar_tools.simulated import stock_firmware
+from instar_tools.simulated.board_kinds import KINDS
+from instar_tools.simulated.flash_builder import write_flash
+from instar_tools.simulated.plugged import Plugged
 
 SECONDS = 60  # a limit, not a measure
 

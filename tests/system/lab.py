@@ -19,12 +19,13 @@ import os
 import subprocess
 from pathlib import Path
 
-from instar_tools import flash_builder, image_builder, slot_builder
+from instar_tools import image_builder, slot_builder
 from instar_tools.artifact_writer import ROOTFS, Content, write_artifact
-from instar_tools.board_kinds import ESP32_GENERIC, KINDS
 from instar_tools.paths import BOARDS, FIRMWARE, micropython
 from instar_tools.server.testing import DevServer
-from instar_tools.simulator import Simulator
+from instar_tools.simulated import flash_builder
+from instar_tools.simulated.board_kinds import ESP32_GENERIC, KINDS
+from instar_tools.simulated.simulator import Simulator
 
 GOOD = ["downloading", "installing", "rebooting", "installing", "success"]
 ROLLED_BACK = ["downloading", "installing", "rebooting", "failure"]

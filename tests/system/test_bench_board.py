@@ -10,8 +10,8 @@ from lab import MENDER_HEAP, Lab
 from workbench import PicoBench
 
 from instar_tools.paths import ROOT, micropython
-from instar_tools.plugged import Plugged
 from instar_tools.server.testing import DevServer
+from instar_tools.simulated.plugged import Plugged
 
 BENCH = ROOT / "bench" / "board.py"
 OTA_1 = 0x190000

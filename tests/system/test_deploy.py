@@ -12,10 +12,10 @@ from cable import Cable
 from lab import STORE_HEADER, image
 
 from instar_tools import deploy_cmd, slot_builder
-from instar_tools.deploy_plan import Wanted
+from instar_tools.cable.deploy_plan import Wanted
+from instar_tools.cable.port import BoardError, Info, WrongBoard
 from instar_tools.image_builder import compiled, read_tree
 from instar_tools.paths import LIB
-from instar_tools.port import BoardError, Info, WrongBoard
 from instar_tools.real_boards import BOARDS
 
 BOTH = ["ESP32_GENERIC", "RPI_PICO_W"]

@@ -11,14 +11,14 @@ from click.testing import CliRunner
 from lab import MENDER_HEAP, Lab
 from workbench import Bench
 
-from instar_tools import flash_builder, stock_firmware
 from instar_tools.board_code import BOARD
+from instar_tools.cable.doctor_flash import flash_checks, slot_check
+from instar_tools.cable.doctor_instar import software_checks
 from instar_tools.cli import main
-from instar_tools.doctor_flash import flash_checks, slot_check
-from instar_tools.doctor_instar import software_checks
 from instar_tools.paths import micropython
-from instar_tools.plugged import Plugged
 from instar_tools.server.testing import DevServer
+from instar_tools.simulated import flash_builder, stock_firmware
+from instar_tools.simulated.plugged import Plugged
 
 OTADATA = 0xD000
 FRAGMENT = """

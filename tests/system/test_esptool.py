@@ -15,13 +15,13 @@ from contextlib import contextmanager
 
 import pytest
 
-from instar_tools.board_kinds import ESP32_GENERIC
-from instar_tools.flash_builder import write_blank, write_flash
 from instar_tools.image_builder import build_image
-from instar_tools.plugged import Plugged
-from instar_tools.rom_loader import RomLoader
-from instar_tools.simulator import Simulator
-from instar_tools.stock_firmware import app_image, official_image
+from instar_tools.simulated.board_kinds import ESP32_GENERIC
+from instar_tools.simulated.flash_builder import write_blank, write_flash
+from instar_tools.simulated.plugged import Plugged
+from instar_tools.simulated.rom_loader import RomLoader
+from instar_tools.simulated.simulator import Simulator
+from instar_tools.simulated.stock_firmware import app_image, official_image
 
 IMAGE_AT, SECOND_SLOT = 0x1000, 0x190000
 MIB = 1 << 20

@@ -15,13 +15,14 @@ from pathlib import Path
 import pytest
 import serial
 
-from instar_tools import partitions, port
-from instar_tools.esptool_run import Esptool, EsptoolError
-from instar_tools.flash_builder import parse_table, write_blank
+from instar_tools.cable import port
+from instar_tools.flashing import partitions
+from instar_tools.flashing.esptool_run import Esptool, EsptoolError
 from instar_tools.image_builder import build_image
-from instar_tools.plugged import Plugged
 from instar_tools.real_boards import BOARDS
-from instar_tools.stock_firmware import APP_AT, official_image
+from instar_tools.simulated.flash_builder import parse_table, write_blank
+from instar_tools.simulated.plugged import Plugged
+from instar_tools.simulated.stock_firmware import APP_AT, official_image
 
 IMAGE_AT = 0x1000
 LAYOUT = partitions.read_csv(BOARDS["ESP32_GENERIC"].layout(4))

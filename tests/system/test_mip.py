@@ -12,10 +12,11 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from lab import GOOD, Lab
 
-from instar_tools import image_builder, packaging, sets, stock_firmware
-from instar_tools.flash_builder import write_flash
+from instar_tools import image_builder, packaging, sets
 from instar_tools.paths import FIRMWARE, ROOT
-from instar_tools.plugged import Plugged
+from instar_tools.simulated import stock_firmware
+from instar_tools.simulated.flash_builder import write_flash
+from instar_tools.simulated.plugged import Plugged
 
 STOCK = stock_firmware.app_image("v1.29.0")
 BOARD = "ESP32_GENERIC"

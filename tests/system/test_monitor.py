@@ -12,9 +12,9 @@ import pytest
 from click.testing import CliRunner
 from workbench import Bench
 
+from instar_tools.cable.monitoring import Lines
 from instar_tools.cli import main
-from instar_tools.monitoring import Lines
-from instar_tools.plugged import Plugged
+from instar_tools.simulated.plugged import Plugged
 
 TALKS = """
 import time

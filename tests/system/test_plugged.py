@@ -18,10 +18,10 @@ from mpremote.transport import TransportError
 from mpremote.transport_serial import SerialTransport
 from workbench import instar
 
-from instar_tools import stock_firmware
-from instar_tools.board_kinds import ESP32_GENERIC, KINDS, RPI_PICO_W
-from instar_tools.flash_builder import write_flash
-from instar_tools.plugged import Plugged
+from instar_tools.simulated import stock_firmware
+from instar_tools.simulated.board_kinds import ESP32_GENERIC, KINDS, RPI_PICO_W
+from instar_tools.simulated.flash_builder import write_flash
+from instar_tools.simulated.plugged import Plugged
 
 SAY = "import json\ndef say(event): print('@instar ' + json.dumps({'event': event}))\n"
 MAIN = SAY + "import time\nsay('main')\nwhile True: time.sleep(0.05)\n"

@@ -17,10 +17,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from lab import MAGISTRALA_HEAP, Lab
 from own_certificates import self_signed
 
-from instar_tools.board_kinds import KINDS
 from instar_tools.cli import main
-from instar_tools.flash_builder import write_flash
 from instar_tools.server.testing import DevServer
+from instar_tools.simulated.board_kinds import KINDS
+from instar_tools.simulated.flash_builder import write_flash
 
 KEY = "an-external-key-of-this-board"
 URL = "https://boot.example.org:9013"

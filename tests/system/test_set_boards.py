@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from lab import APP, Lab
 
-from instar_tools import flash_builder, slot_builder
+from instar_tools import slot_builder
 from instar_tools.artifact_writer import Content
-from instar_tools.board_kinds import RPI_PICO_W
 from instar_tools.paths import BOARDS, micropython
+from instar_tools.simulated import flash_builder
+from instar_tools.simulated.board_kinds import RPI_PICO_W
 
 # Blocks that a set leaves beside two slots: for the store, LittleFS's own needs, and messages that
 # wait (16, if they may be 64 KiB; where there are fewer, the oldest go earlier).

@@ -18,8 +18,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from workbench import SAY, Bench, instar
 
-from instar_tools.board_kinds import OTA_4MIB
-from instar_tools.simulator import condition, heap_bytes
+from instar_tools.events import condition
+from instar_tools.simulated.board_kinds import OTA_4MIB
+from instar_tools.simulated.simulator import heap_bytes
 
 OTA_0, OTA_1 = (row[2] for row in OTA_4MIB[3:])
 

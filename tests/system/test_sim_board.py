@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from instar_tools import image_builder
-from instar_tools.flash_builder import write_flash
 from instar_tools.paths import BOARDS, LIB
-from instar_tools.simulator import Simulator
+from instar_tools.simulated.flash_builder import write_flash
+from instar_tools.simulated.simulator import Simulator
 
 MAIN = b"""
 import asyncio, json, time, machine, network

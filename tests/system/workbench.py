@@ -12,9 +12,9 @@ import subprocess
 import sys
 
 from instar_tools import image_builder
-from instar_tools.board_kinds import RPI_PICO_W
-from instar_tools.flash_builder import write_flash
-from instar_tools.simulator import Simulator
+from instar_tools.simulated.board_kinds import RPI_PICO_W
+from instar_tools.simulated.flash_builder import write_flash
+from instar_tools.simulated.simulator import Simulator
 
 SAY = """def say(event, **info):
     import json

@@ -14,8 +14,8 @@ from pathlib import Path
 import click
 from mp_image_tool_esp32.partition_table import PartitionError, PartitionTable
 
-from instar_tools import partitions
-from instar_tools.flash_builder import table_binary
+from instar_tools.flashing import partitions
+from instar_tools.flashing.partition_table import table_binary
 from instar_tools.real_boards import RealBoard
 
 _NAME = re.compile(r"partitions-(\d+)MiB(-romfs)?\.csv")

@@ -26,12 +26,12 @@ from pathlib import Path
 
 from desk import Row, console, describe, digest, say, summary
 
-from instar_tools import stock_firmware
-from instar_tools.flash_builder import parse_table
 from instar_tools.paths import FIRMWARE, ROOT
-from instar_tools.plugged import Plugged
 from instar_tools.real_boards import BOARDS
 from instar_tools.server.testing import DevServer
+from instar_tools.simulated import stock_firmware
+from instar_tools.simulated.flash_builder import parse_table
+from instar_tools.simulated.plugged import Plugged
 
 WORK = ROOT / "build" / "board-demo"
 TOOLS = Path(sys.executable).parent

@@ -9,11 +9,12 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 from rich.table import Table
 
-from instar_tools import flash_builder, image_builder
+from instar_tools import image_builder
 from instar_tools.artifact_writer import ROOTFS, write_artifact
-from instar_tools.board_kinds import ESP32_GENERIC
 from instar_tools.paths import FIRMWARE, ROOT
-from instar_tools.simulator import Simulator
+from instar_tools.simulated import flash_builder
+from instar_tools.simulated.board_kinds import ESP32_GENERIC
+from instar_tools.simulated.simulator import Simulator
 
 WORK = ROOT / "build" / "demo"
 DEVICE_TYPE = "esp32"

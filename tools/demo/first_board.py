@@ -8,9 +8,9 @@ from pathlib import Path
 
 from desk import DEVICE_TYPE, WORK, Board, Row, artifact, digest, image, say
 
-from instar_tools import flash_builder
 from instar_tools.artifact_reader import read_artifact
 from instar_tools.server.testing import DevServer
+from instar_tools.simulated import flash_builder
 
 EXTERNAL_KEY = "a1d0-the-key-on-the-label"
 CRYPTO_KEY = "v7aT0HGxJxt2gULzr3RHwf4WIf6DusPp"  # of the Bootstrap service, 32 characters

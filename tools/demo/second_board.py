@@ -7,9 +7,9 @@ import json
 
 from desk import DEVICE_TYPE, WORK, Board, Row, artifact, digest, image, say
 
-from instar_tools import flash_builder
 from instar_tools.artifact_reader import read_artifact
 from instar_tools.server.testing import DevServer
+from instar_tools.simulated import flash_builder
 
 PRODUCT = "lab"
 RESOURCES = ("config_otau", "otau_in", "inventory", "beats", "pace", "pace_now")

@@ -27,7 +27,7 @@ from .board_code import answers, run, write_rom
 from .certificate_text import about_certificate, about_key, in_a_line
 from .factory import Factory, bootstrap_options
 from .masking import Veil, masked, outlined, without_secrets
-from .simulator import heap_bytes
+from .simulated.simulator import heap_bytes
 
 HEAP = "64wk"  # what a small board has left, as MicroPython's -X heapsize; the code is not in it
 _OWN = 256 << 10  # bytes of the interpreter's heap for the program itself, and for its report

@@ -22,9 +22,9 @@ from pathlib import Path
 import click
 
 from .board_code import BOARD, OWN, SECONDS, NotChecked, answers, run, write_rom
-from .board_kinds import ESP32_GENERIC, KINDS
 from .image_builder import read_tree
-from .simulator import heap_bytes
+from .simulated.board_kinds import ESP32_GENERIC, KINDS
+from .simulated.simulator import heap_bytes
 
 HEAP = "64wk"
 _AT_ONCE = 64  # files of one process: it has all of them open

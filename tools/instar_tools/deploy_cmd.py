@@ -15,11 +15,12 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from . import deploy_romfs, slot_builder
-from .deploy_plan import PROGRAMS, Wanted
-from .deploying import Job
+from . import slot_builder
+from .cable import deploy_romfs
+from .cable.deploy_plan import PROGRAMS, Wanted
+from .cable.deploying import Job
+from .cable.port import AUTO, Link, WrongBoard, board_of, connect
 from .image_builder import build_romfs
-from .port import AUTO, Link, WrongBoard, board_of, connect
 from .real_boards import BOARDS, RealBoard
 
 _WATCHED = ", until its watchdog starts it again: within two minutes"

@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from .doctor_checks import Examination
-from .doctor_flash import Check
-from .port import AUTO, connect
+from .cable.doctor_checks import Examination
+from .cable.doctor_flash import Check
+from .cable.port import AUTO, connect
 from .real_boards import BOARDS
 
 _WORDS = {True: ("yes", "green"), False: ("NO", "bold red"), None: ("-", "yellow")}

@@ -18,7 +18,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-from .simulator import Event
+from .events import Event
 
 
 class View:

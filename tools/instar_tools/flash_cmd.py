@@ -14,13 +14,13 @@ from pathlib import Path
 
 import click
 
-from . import firmware_file, flash_layout, image_tool, uf2
-from .board_kinds import Row
-from .esptool_run import Chip, Esptool, EsptoolError, Part
-from .firmware_file import Firmware
-from .flash_layout import Area, Layout, with_file_system
+from .cable.serial_line import open_line, resolve
+from .flashing import firmware_file, flash_layout, image_tool, uf2
+from .flashing.esptool_run import Chip, Esptool, EsptoolError, Part
+from .flashing.firmware_file import Firmware
+from .flashing.flash_layout import Area, Layout, with_file_system
+from .flashing.partition_table import Row
 from .real_boards import BOARDS, RealBoard
-from .serial_line import open_line, resolve
 
 _UNITS = {"k": 1 << 10, "m": 1 << 20}
 _SLOT_STEP = 0x10000

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from . import image_builder, stock_firmware
+from . import image_builder
+from .simulated import stock_firmware
 
 
 @click.command()

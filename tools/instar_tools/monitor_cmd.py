@@ -8,12 +8,12 @@ from collections.abc import Callable
 
 import click
 
+from .cable.monitoring import Lines
+from .cable.port import AUTO
+from .cable.serial_line import resolve
 from .event_view import View
-from .monitoring import Lines
-from .port import AUTO
-from .serial_line import resolve
+from .events import board_event, condition
 from .sim_cmd import NOT_MET
-from .simulator import board_event, condition
 
 
 @click.command()

@@ -10,8 +10,8 @@ from pathlib import Path
 import click
 
 from .event_view import View
-from .plugged import Plugged
-from .simulator import heap_bytes
+from .simulated.plugged import Plugged
+from .simulated.simulator import heap_bytes
 
 
 def heap_option(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:

@@ -21,11 +21,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from . import factory, identity_key, provision_port, provisioning
+from . import factory, identity_key, provisioning
+from .cable import provision_port
+from .cable.port import Link, WrongBoard, board_of, connect
 from .factory import EXTERNAL_KEY, FILE, SETTINGS_PATH, Factory, trust_options
 from .identity_key import IdentityKey
 from .masking import without_secrets
-from .port import Link, WrongBoard, board_of, connect
 from .provision_steps import next_steps
 from .provisioning import Written
 

@@ -27,11 +27,11 @@ from pathlib import Path
 import click
 
 from .board_code import answers, run, write_rom
-from .board_kinds import kind_of
-from .board_process import emulation
 from .factory import SETTINGS_PATH
 from .identity_key import RECORD, IdentityKey
 from .key_cmd import write_file
+from .simulated.board_kinds import kind_of
+from .simulated.board_process import emulation
 
 _HEAP = 16 << 20  # bytes: here the settings are what is looked at, not the memory
 _KEPT = 1 << 16  # bytes read of a file that the settings speak of; a board refuses less than that

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import click
 
-from . import flash_builder, slot_builder
-from .board_kinds import ESP32_GENERIC, KINDS, BoardKind
+from . import slot_builder
 from .event_view import View
 from .plug_cmd import heap_option, plug
-from .simulator import Simulator
+from .simulated import flash_builder
+from .simulated.board_kinds import ESP32_GENERIC, KINDS, BoardKind
+from .simulated.simulator import Simulator
 
 NOT_MET = 3
 CUTS = ("before", "torn", "ragged", "after")

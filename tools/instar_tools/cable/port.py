@@ -27,9 +27,9 @@ import click
 import serial
 from mpremote.transport import TransportError
 
-from .board_code import BOARD
-from .masking import Veil
-from .real_boards import BOARDS, RealBoard
+from ..board_code import BOARD
+from ..masking import Veil
+from ..real_boards import BOARDS, RealBoard
 from .serial_line import AUTO, BoardGone, Line, PortError, open_line, resolve
 
 __all__ = [

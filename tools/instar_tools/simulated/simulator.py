@@ -26,10 +26,10 @@ from pathlib import Path
 
 import click
 
-from . import image_builder
+from .. import image_builder
+from ..events import Condition, Event, board_event, condition, event_of
 from .board_kinds import kind_of
 from .board_process import BoardProcess
-from .events import Condition, Event, board_event, condition, event_of
 from .flash_builder import parse_table
 
 CAUSES = {1: "PWRON_RESET", 2: "HARD_RESET", 3: "WDT_RESET", 5: "SOFT_RESET"}

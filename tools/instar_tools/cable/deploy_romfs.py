@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 import click
 
-from .board_code import BOARD
+from ..board_code import BOARD
 from .deploy_plan import sha256
 from .port import Link
 

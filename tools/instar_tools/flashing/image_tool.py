@@ -19,11 +19,10 @@ from pathlib import Path
 import click
 
 from . import firmware_file
-from .board_kinds import Row
 from .esptool_run import Part
 from .firmware_file import Firmware
-from .flash_builder import TABLE_ADDRESS
 from .flash_layout import Layout
+from .partition_table import TABLE_ADDRESS, Row
 from .partitions import APP, DATA, ROMFS, SUBTYPES
 
 _COPY, _CSV, _NEW = "official.bin", "partitions.csv", "firmware.bin"
@@ -66,7 +65,7 @@ def csv_text(rows: list[Row]) -> str:
 
 def commands(layout: Layout) -> list[list[str]]:
     """Give the file the layout's table, where it is not the file's own; then cut it up."""
-    tool = [sys.executable, "-m", "instar_tools.mp_image_tool", "--quiet"]
+    tool = [sys.executable, "-m", "instar_tools.flashing.mp_image_tool", "--quiet"]
     lines = []
     if layout.new:
         size = f"{layout.flash_mib}M"

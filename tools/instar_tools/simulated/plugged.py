@@ -26,7 +26,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from .events import Condition, Event, condition
+from ..events import Condition, Event, condition
 from .live_board import LiveBoard
 from .pty_line import PtyLine
 

@@ -14,10 +14,9 @@ from __future__ import annotations
 
 import struct
 
-from .board_kinds import Row
-from .flash_builder import TABLE_ADDRESS, table_binary
-from .image_builder import build_image
-from .real_boards import RP2040_FAMILY
+from ..flashing.partition_table import TABLE_ADDRESS, Row, table_binary
+from ..image_builder import build_image
+from ..real_boards import RP2040_FAMILY
 
 # Where a chip's ROM looks for the boot loader, and so where such a file begins.
 BOOTLOADER_AT = {"esp32": 0x1000, "esp32s2": 0x1000, "esp32s3": 0, "esp32c3": 0, "esp32c6": 0}

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import click
 
-Row = tuple[int, int, int, int, str]  # type, subtype, address, size, label
+from ..flashing.partition_table import Row
 
 # MicroPython's ports/esp32/partitions-4MiB-ota.csv. `vfs` is what is left of the chip.
 OTA_4MIB: tuple[Row, ...] = (

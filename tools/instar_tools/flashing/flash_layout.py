@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 import click
 
+from ..real_boards import RealBoard
 from . import partitions
-from .board_kinds import Row
 from .firmware_file import OTADATA, Firmware, has_two_slots
+from .partition_table import Row
 from .partitions import APP, APP_UNIT, DATA, SUBTYPES
-from .real_boards import RealBoard
 
 MIB = 1 << 20
 _BLOCK = 4096

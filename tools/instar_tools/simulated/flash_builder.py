@@ -21,28 +21,17 @@ from pathlib import Path
 
 import click
 
-from .board_kinds import ESP32_GENERIC, NAME_AT, OTA_4MIB, BoardKind, Row
-from .paths import BOARDS, micropython
+from ..flashing.partition_table import TABLE_ADDRESS, TABLE_SIZE, Row, table_binary
+from ..paths import BOARDS, micropython
+from .board_kinds import ESP32_GENERIC, NAME_AT, OTA_4MIB, BoardKind
 
-TABLE_ADDRESS = 0x8000
-_TABLE_SIZE = 0xC00
 _SECTOR = 4096
-
-
-def table_binary(rows: Sequence[Row]) -> bytes:
-    """The partition table as it lies in flash: rows, an entry with their MD5, 0xFF to 3 KiB."""
-    entries = b"".join(
-        struct.pack("<HBBII16sI", 0x50AA, kind, subtype, address, size, label.encode(), 0)
-        for kind, subtype, address, size, label in rows
-    )
-    md5 = b"\xeb\xeb" + b"\xff" * 14 + hashlib.md5(entries).digest()
-    return (entries + md5).ljust(_TABLE_SIZE, b"\xff")
 
 
 def parse_table(flash: bytes) -> list[Row]:
     """The rows of the table in a flash file's bytes."""
     rows: list[Row] = []
-    for at in range(TABLE_ADDRESS, TABLE_ADDRESS + _TABLE_SIZE, 32):
+    for at in range(TABLE_ADDRESS, TABLE_ADDRESS + TABLE_SIZE, 32):
         magic, kind, subtype, address, size, label, _ = struct.unpack_from("<HBBII16sI", flash, at)
         if magic != 0x50AA:
             break

@@ -25,8 +25,7 @@ from pathlib import Path
 
 import click
 
-from .firmware_file import TABLE_SIZE
-from .flash_builder import TABLE_ADDRESS
+from .partition_table import TABLE_ADDRESS, TABLE_SIZE
 
 Part = tuple[int, Path]  # address, what is to be there
 

@@ -18,12 +18,10 @@ from collections.abc import Mapping
 
 import click
 
-from .board_code import BOARD
-from .deploy_plan import sha256
-from .factory import SETTINGS_PATH
-from .identity_key import RECORD, IdentityKey
-from .port import BoardError, Link
-from .provisioning import (
+from ..board_code import BOARD
+from ..factory import SETTINGS_PATH
+from ..identity_key import RECORD, IdentityKey
+from ..provisioning import (
     MADE,
     Refused,
     Written,
@@ -33,6 +31,8 @@ from .provisioning import (
     spoken_of,
     staying,
 )
+from .deploy_plan import sha256
+from .port import BoardError, Link
 
 _NEW = ".new"
 _KEY_SECONDS = 120.0  # an RP2040 multiplies points on P-256 for seconds

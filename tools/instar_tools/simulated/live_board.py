@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import threading
 
-from .events import event_of
+from ..events import event_of
 from .pty_line import PtyLine
 from .repl_process import ReplProcess
 from .rom_loader import SYNC, RomLoader

@@ -21,8 +21,8 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from .image_builder import compile_mpy
-from .paths import BOARDS, ROOT, micropython
+from ..image_builder import compile_mpy
+from ..paths import BOARDS, ROOT, micropython
 
 _SOURCES = BOARDS / "UNIX"
 _NOT_EMULATION = ("make_vfs.py",)

@@ -1,6 +1,6 @@
 """mp-image-tool-esp32 as it is, but for one thing: it knows MicroPython's partition for a ROMFS.
 
-    python -m instar_tools.mp_image_tool official.bin --from-csv partitions.csv --output new.bin
+    python -m instar_tools.flashing.mp_image_tool in.bin --from-csv table.csv --output out.bin
 
 Its table of subtypes has no 0x8f, and no way to give a number instead.
 """

@@ -21,11 +21,9 @@ from pathlib import Path
 
 import click
 
-from .board_kinds import Row
-from .flash_builder import TABLE_ADDRESS
+from .partition_table import TABLE_ADDRESS, TABLE_SIZE, Row
 from .partitions import APP, DATA, SUBTYPES, slots
 
-TABLE_SIZE = 0xC00
 OLDEST = (1, 24)
 OTADATA = SUBTYPES[DATA]["ota"]
 

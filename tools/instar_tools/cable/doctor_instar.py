@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..real_boards import BOARDS
 from .doctor_flash import Check, Command
-from .real_boards import BOARDS
 
 _OUTSIDE = ("", "/lib")  # where a slot's or the firmware's own instar does not lie
 _HOMES = ("/a", "/b", "/rom")

@@ -19,12 +19,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from .board_code import BOARD
+from ..board_code import BOARD
+from ..real_boards import BOARDS
 from .doctor_flash import Check, flash_checks, on_trial, slot_check, update_check
 from .doctor_instar import records_check, runs_from_slot, settings_checks, software_checks
 from .doctor_network import clock_check, name_check, network_check, port_of, server_check
 from .port import OLDEST, BoardError, Link
-from .real_boards import BOARDS
 
 _PROGRAMS = BOARD / "doctor"
 _MODULES = (

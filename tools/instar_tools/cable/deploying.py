@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable
 
 import click
 
-from .board_code import BOARD
+from ..board_code import BOARD
 from .deploy_plan import PROGRAMS, UNKNOWN, Listing, Survey, Wanted, Work, folders_of, plan, sha256
 from .port import BoardError, Link
 

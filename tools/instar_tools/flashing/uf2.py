@@ -22,8 +22,8 @@ from pathlib import Path
 
 import click
 
+from ..real_boards import RealBoard
 from .firmware_file import NotFirmware, banner, check_version, describe, read_bytes
-from .real_boards import RealBoard
 
 FLASH_AT = 0x10000000  # where the chip sees its flash
 ABSOLUTE = 0xE48BFF57

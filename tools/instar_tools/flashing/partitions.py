@@ -19,8 +19,7 @@ from pathlib import Path
 
 import click
 
-from .board_kinds import Row
-from .flash_builder import TABLE_ADDRESS
+from .partition_table import TABLE_ADDRESS, Row
 
 SECTOR = 0x1000
 APP_UNIT = 0x10000

@@ -1,0 +1,1 @@
+"""What `instar flash` does: firmware files, flash layouts, esptool."""
