@@ -21,11 +21,14 @@ HEAP = "heapsize=4M"
 
 
 @functools.cache
-def compiled_library() -> Path:
-    """lib/ as bytecode, in a folder named after its content: each test would compile it anew."""
-    files = compiled(read_tree(LIB / "instar"))
+def bytecode() -> Path:
+    """What device tests import, as bytecode in a folder named after its content: else each test
+    would compile all of it anew."""
+    files = read_tree(LIB / "instar") | read_tree(DEVICE, content_only=True)
+    files |= read_tree(ROOT / "boards" / "UNIX", content_only=True)
+    files = compiled({name: data for name, data in files.items() if name.endswith(".py")})
     names = b"".join(name.encode() + data for name, data in sorted(files.items()))
-    folder = ROOT / "build" / f"lib-{hashlib.sha256(names).hexdigest()[:16]}"
+    folder = ROOT / "build" / f"device-{hashlib.sha256(names).hexdigest()[:16]}"
     if not folder.exists():
         write_folder(folder, files)
     return folder
@@ -45,7 +48,7 @@ class DeviceItem(pytest.Item):
     """One function, in a MicroPython of its own."""
 
     def runtest(self):
-        path = f"{compiled_library()}:{DEVICE}:{ROOT / 'boards' / 'UNIX'}:.frozen"
+        path = f"{bytecode()}:.frozen"
         done = subprocess.run(
             [micropython(), "-X", HEAP, DEVICE / "run.py", self.path.stem, self.name],
             env={**os.environ, "MICROPYPATH": path},
