@@ -87,11 +87,19 @@ def run(*words):
     return CliRunner().invoke(main, ["package", *map(str, words)])
 
 
+def tree(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 def test_a_folder_for_mip_is_made_anew(tmp_path):
     out = tmp_path / "mip"
     assert run("-o", out).exit_code == 0
-    (out / "file" / "old").write_text("")
-    assert run("-o", out, "-O3").exit_code == 0 and not (out / "file" / "old").exists()
+    first = {*tree(out)}
+    (out / "file" / "mine").write_text("")
+    assert run("-o", out, "-O3").exit_code == 0
+    # Other bytecode has other hashes: what only the first made is gone, and nothing else.
+    assert first - {*tree(out)} and (out / "file" / "mine").exists()
+    assert not [path for path in out.rglob("*") if path.is_dir() and not any(path.iterdir())]
     short = json.loads((out / "package" / "6" / "instar-murano" / "latest.json").read_text())
     for path, digits in short["hashes"]:
         assert (out / "file" / digits[:2] / digits).read_bytes() == (
@@ -101,10 +109,29 @@ def test_a_folder_for_mip_is_made_anew(tmp_path):
 
 
 def test_a_folder_with_something_else_stays(tmp_path):
-    (tmp_path / "mine.txt").write_text("")
+    """instar.json is what a board's settings are called, too."""
+    (tmp_path / "instar.json").write_text('{"mender_url": "https://mender.example"}')
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys" / "private.pem").write_text("a key")
+    before = tree(tmp_path)
     done = run("-o", tmp_path)
     assert done.exit_code == 1 and "expected an empty folder" in done.output
-    assert (tmp_path / "mine.txt").exists()
+    assert tree(tmp_path) == before
+
+
+def test_only_files_below_the_folder_are_deleted(tmp_path):
+    out, mine = tmp_path / "mip", tmp_path / "mine.txt"
+    mine.write_text("")
+    out.mkdir()
+    (out / ".instar-package").write_text(f"../mine.txt\n{mine}\n")
+    done = run("-o", out)
+    assert done.exit_code == 1 and ".instar-package" in done.output and mine.exists()
+
+
+def test_a_file_in_place_of_the_folder_is_said(tmp_path):
+    (tmp_path / "mip").write_text("mine")
+    done = run("-o", tmp_path / "mip")
+    assert done.exit_code == 1 and "expected a folder" in done.output
 
 
 def test_bytecode_for_a_board(tmp_path):

@@ -17,12 +17,12 @@ certificate: whoever is on the line can put in what he likes. Install at your de
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
-import shutil
 from collections.abc import Collection, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import click
 
@@ -35,6 +35,7 @@ _PROGRAM = "start.py"
 _BOARD = "board.py"
 _ALL = "instar"  # what package.json is, where no name is given
 _FORMS = {"py": "py", "mpy": "6"}  # folder -> mip's word: the version of .mpy
+_MARKER = ".instar-package"  # in a folder that build() made: what it wrote, a path a line
 _SHORT = 8  # digits of a hash in an index
 
 
@@ -89,23 +90,33 @@ def committed() -> dict[str, str]:
 
 
 def build(out: Path, optimise: int = 0) -> None:
-    """Make the folder, new. optimise: mpy-cross's -O.
+    """Make the folder, or make it anew: what an earlier run wrote is deleted, nothing else.
+    optimise: mpy-cross's -O.
 
     Raises:
         click.ClickException: the folder holds something else, or mpy-cross refuses a file.
     """
+    files = _files(optimise)
     _clear(out)
-    index = _Index(out)
+    # First, so that a run that was cut can be repeated.
+    (out / _MARKER).write_text("\n".join([*files, ""]))
+    for path, data in files.items():
+        (out / path).parent.mkdir(parents=True, exist_ok=True)
+        (out / path).write_bytes(data)
+
+
+def _files(optimise: int) -> dict[str, bytes]:
+    """Everything in the folder, by its path there."""
+    files: dict[str, bytes] = {}
     for name in packages():
         source = contents(name)
-        for form, files in (("py", source), ("mpy", compiled(source, optimise))):
-            for path, data in files.items():
-                _write(out / form / path_of(name, path), data)
-            urls = {path: f"{form}/{path_of(name, path)}" for path in files}
+        for form, found in (("py", source), ("mpy", compiled(source, optimise))):
+            files |= {f"{form}/{path_of(name, path)}": data for path, data in found.items()}
+            urls = {path: f"{form}/{path_of(name, path)}" for path in found}
             text = _package(urls=urls)
-            _write(out / f"{name}{'-mpy' if form == 'mpy' else ''}.json", text.encode())
-            index.add(name, form, files)
-    shutil.copy(out / f"{_ALL}.json", out / "package.json")
+            files[f"{name}{'-mpy' if form == 'mpy' else ''}.json"] = text.encode()
+            _add_to_index(files, name, form, found)
+    return {**files, "package.json": files[f"{_ALL}.json"]}
 
 
 def path_of(name: str, path: str) -> str:
@@ -113,23 +124,18 @@ def path_of(name: str, path: str) -> str:
     return path if name in sets.SETS else f"{name}/{path}"
 
 
-class _Index:
-    """package/FORM/NAME/latest.json, and the files by their hashes."""
-
-    def __init__(self, out: Path) -> None:
-        self._out = out
-
-    def add(self, name: str, form: str, files: Mapping[str, bytes]) -> None:
-        hashes = {}
-        for path, data in files.items():
-            hashes[path] = hashlib.sha256(data).hexdigest()[:_SHORT]
-            place = self._out / "file" / hashes[path][:2] / hashes[path]
-            if place.exists() and place.read_bytes() != data:
-                raise click.ClickException(f"{path}: another file has the hash {hashes[path]}")
-            _write(place, data)
-        text = _package(hashes=hashes).encode()
-        for release in ("latest", version()):
-            _write(self._out / "package" / _FORMS[form] / name / f"{release}.json", text)
+def _add_to_index(
+    files: dict[str, bytes], name: str, form: str, found: Mapping[str, bytes]
+) -> None:
+    # package/FORM/NAME/latest.json, and the files by their hashes.
+    hashes = {}
+    for path, data in found.items():
+        hashes[path] = digits = hashlib.sha256(data).hexdigest()[:_SHORT]
+        if files.setdefault(f"file/{digits[:2]}/{digits}", data) != data:
+            raise click.ClickException(f"{path}: another file has the hash {digits}")
+    for release in ("latest", version()):
+        text = _package(hashes=hashes)
+        files[f"package/{_FORMS[form]}/{name}/{release}.json"] = text.encode()
 
 
 def _package(**files: Mapping[str, str]) -> str:
@@ -142,13 +148,23 @@ def _package(**files: Mapping[str, str]) -> str:
 
 
 def _clear(out: Path) -> None:
-    # Only what this module made is deleted.
-    if out.exists() and any(out.iterdir()) and not (out / f"{_ALL}.json").exists():
-        raise click.ClickException(f"{out}: expected an empty folder, or one made by this command")
-    shutil.rmtree(out, ignore_errors=True)
-    out.mkdir(parents=True)
-
-
-def _write(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
+    # Deletes what an earlier run wrote: the folder may be somebody's home, with keys in it.
+    if out.exists() and not out.is_dir():
+        raise click.ClickException(f"{out}: expected a folder, got a file")
+    out.mkdir(parents=True, exist_ok=True)
+    if not any(out.iterdir()):
+        return
+    marker = out / _MARKER
+    if not marker.is_file():
+        raise click.ClickException(
+            f"{out}: expected an empty folder, or one made by this command (with {_MARKER} in it)"
+        )
+    paths = [PurePosixPath(line) for line in marker.read_text().splitlines()]
+    if any(path.is_absolute() or ".." in path.parts for path in paths):
+        raise click.ClickException(f"{marker}: expected paths below it only; delete the folder")
+    for path in paths:
+        (out / path).unlink(missing_ok=True)
+    folders = {parent for path in paths for parent in path.parents} - {PurePosixPath(".")}
+    for folder in sorted(folders, reverse=True):  # the deepest first
+        with contextlib.suppress(OSError):  # something else lies in it
+            (out / folder).rmdir()
