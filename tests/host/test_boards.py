@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 
 import check_boards
 
-ESP32, PICO = "boards/ESP32_GENERIC/", "boards/RPI_PICO_W/"
+ESP32, S3, PICO = "boards/ESP32_GENERIC/", "boards/ESP32_GENERIC_S3/", "boards/RPI_PICO_W/"
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +76,25 @@ FAULTS = [
     (ESP32 + "mpconfigboard.cmake", "sdkconfig.ble", "sdkconfig.bl", "Bluetooth: on or off"),
     (ESP32 + "mpconfigvariant_FLASH_16M.cmake", "16MiB", "32MiB", "FLASH_16M: partitions-32MiB"),
     (ESP32 + "mpconfigvariant_FLASH_16M.cmake", None, None, "board.json: variants"),
+    (S3 + "mpconfigvariant_SPIRAM_OCT.cmake", None, None, "this folder hides the stock one"),
+    (
+        S3 + "mpconfigvariant_SPIRAM_OCT.cmake",
+        "variant_SPIRAM_OCT.cmake)",
+        "variant_SPIRAM.cmake)",
+        "SPIRAM_OCT: .* of MicroPython's stock",
+    ),
+    (
+        S3 + "mpconfigvariant_SPIRAM_OCT_FLASH_16M.cmake",
+        "include(boards/ESP32_GENERIC_S3/mpconfigvariant_SPIRAM_OCT.cmake)",
+        "",
+        "SPIRAM_OCT_FLASH_16M: MicroPython's own SPIRAM_OCT expected",
+    ),
+    (
+        ESP32 + "mpconfigvariant_FLASH_8M.cmake",
+        "set(",
+        "include(boards/ESP32_GENERIC/mpconfigvariant_SPIRAM.cmake)\nset(",
+        "FLASH_8M: MicroPython's own SPIRAM expected in SPIRAM and SPIRAM_..., in no other",
+    ),
     ("boards/layout.cmake", "${INSTAR_FLASH_MIB}MB=y", "4MB=y", "8MiB.csv: a flash of that size"),
     ("boards/layout.cmake", "${MICROPY_BOARD_DIR}/part", "part", "in the board's folder expected"),
     ("boards/layout.cmake", "list(REMOVE_ITEM", "list(APPEND", "each file once expected"),

@@ -14,15 +14,22 @@ from pathlib import Path
 
 from instar_tools.real_boards import RealBoard
 
-from .cmake import BadCMake, Build, Variables
+from .cmake import BadCMake, Build
 
 _PORT = "/micropython/port"
 _BINARY = "/micropython/port/build"
 _BLE = "boards/sdkconfig.ble"
 # What the stock boards set, as far as these files change it.
-_STOCK: dict[str, Variables] = {
-    "esp32": {"SDKCONFIG_DEFAULTS": ["boards/sdkconfig.base", _BLE]},
-    "rp2": {"PICO_BOARD": ["pico_w"], "MICROPY_PY_NETWORK_CYW43": ["ON"]},
+_STOCK = {
+    "esp32": f"set(SDKCONFIG_DEFAULTS boards/sdkconfig.base {_BLE})",
+    "rp2": "set(PICO_BOARD pico_w) set(MICROPY_PY_NETWORK_CYW43 ON)",
+}
+# Their variants that those here extend, whose names are kept: BOARD_DIR hides them.
+_STOCK_VARIANTS: dict[str, dict[str, str]] = {
+    "ESP32_GENERIC": {"SPIRAM": "list(APPEND SDKCONFIG_DEFAULTS boards/sdkconfig.spiram)"},
+    "ESP32_GENERIC_S3": {
+        "SPIRAM_OCT": "list(APPEND SDKCONFIG_DEFAULTS boards/sdkconfig.spiram_oct)"
+    },
 }
 _FLASH_KEYS = tuple(f"CONFIG_ESPTOOLPY_FLASHSIZE_{size}MB" for size in (2, 4, 8, 16, 32))
 _KEYS = {
@@ -56,6 +63,8 @@ def problems(board: RealBoard, folder: Path) -> Iterator[str]:
     macros = _header(board, folder / "mpconfigboard.h")
     yield from (text for text in macros if isinstance(text, str))
     defined = dict(pair for pair in macros if not isinstance(pair, str))
+    for name in _STOCK_VARIANTS.get(board.name, {}).keys() - set(variants):
+        yield f"{_variant_file(name)}: expected, since this folder hides the stock one"
     for variant in ("", *sorted(variants)):
         for problem in _variant(board, folder, variant, defined):
             yield f"{variant or 'mpconfigboard'}: {problem}"
@@ -71,20 +80,35 @@ def _variant(
         "CMAKE_BINARY_DIR": [_BINARY],
         "MICROPY_BOARD_VARIANT": [variant],
     }
-    stock = f"boards/{board.name}/mpconfigboard.cmake"
-    build = Build(given, lambda path: _STOCK[board.port] if path == stock else None)
+    build = Build(given, _stock(board).get)
     try:
         build.run(folder / "mpconfigboard.cmake")
         if variant:
-            build.run(folder / f"mpconfigvariant_{variant}.cmake")
+            build.run(folder / _variant_file(variant))
     except BadCMake as error:
         yield str(error)
         return
+    for name in _STOCK_VARIANTS.get(board.name, {}):
+        taken = any(path.endswith(_variant_file(name)) for path in build.taken)
+        if taken != f"{variant}_".startswith(f"{name}_"):
+            yield f"MicroPython's own {name} expected in {name} and {name}_..., in no other"
     manifest = build.text("MICROPY_FROZEN_MANIFEST")
     if manifest != str(folder.resolve() / "manifest.py"):
         yield f"MICROPY_FROZEN_MANIFEST: the board's manifest.py expected, got {manifest!r}"
     if board.firmware_slots:
         yield from _esp32(board, folder.resolve(), build, macros)
+
+
+def _stock(board: RealBoard) -> dict[str, str]:
+    """What stands for MicroPython's own files of the board, by their paths in the port."""
+    more = _STOCK_VARIANTS.get(board.name, {})
+    variants = {_variant_file(name): text for name, text in more.items()}
+    files = {"mpconfigboard.cmake": _STOCK[board.port], **variants}
+    return {f"boards/{board.name}/{name}": text for name, text in files.items()}
+
+
+def _variant_file(name: str) -> str:
+    return f"mpconfigvariant_{name}.cmake"
 
 
 def _esp32(board: RealBoard, folder: Path, build: Build, macros: dict[str, str]) -> Iterator[str]:

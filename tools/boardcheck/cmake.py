@@ -1,6 +1,6 @@
 """As much of CMake as a board's mpconfigboard.cmake and its variants use.
 
-    build = Build(variables, stock)       # stock(path): Variables that a file of MicroPython sets
+    build = Build(variables, stock)       # stock(path): text that stands for one of MicroPython's
     build.run(Path("boards/ESP32_GENERIC/mpconfigboard.cmake"))
     build.lists["SDKCONFIG_DEFAULTS"], build.written     # {path: content} of file(WRITE)
 
@@ -27,27 +27,31 @@ class BadCMake(Exception):
 class Build:
     """What a build knows after the files it ran.
 
-    variables: name -> list of values, as CMake has before. stock: what MicroPython's own file at a
-    path relative to the port sets, None if it has no such file.
+    variables: name -> list of values, as CMake has before. stock: what stands for MicroPython's
+    own file at a path relative to the port, None if it has no such file. taken: those that ran.
     """
 
-    def __init__(self, variables: Variables, stock: Callable[[str], Variables | None]) -> None:
+    def __init__(self, variables: Variables, stock: Callable[[str], str | None]) -> None:
         self.lists = {name: list(values) for name, values in variables.items()}
         self.written: dict[str, str] = {}
+        self.taken: list[str] = []
         self._stock = stock
 
     def run(self, path: Path) -> None:
         """Follow one file. Raises BadCMake."""
         if not path.is_file():
             raise BadCMake(f"{path.name}: expected a file, found none")
-        for command, text in _commands(path):
+        self._follow(path.name, path.read_text())
+
+    def _follow(self, name: str, content: str) -> None:
+        for command, text in _commands(name, content):
             action = getattr(self, f"_{command.lower()}", None)
             if not action:
-                raise BadCMake(f"{path.name}: {command}() is not known to this check")
+                raise BadCMake(f"{name}: {command}() is not known to this check")
             try:
                 action(list(self._arguments(text)))
             except (IndexError, ValueError) as error:
-                raise BadCMake(f"{path.name}: {command}({text.strip()}): {error}") from error
+                raise BadCMake(f"{name}: {command}({text.strip()}): {error}") from error
 
     def text(self, name: str) -> str:
         """A variable's value, its list joined as CMake does."""
@@ -99,18 +103,19 @@ class Build:
             found = self._stock(path)
             if found is None:
                 raise ValueError("a file of MicroPython's stock board expected")
-            self.lists |= {name: list(values) for name, values in found.items()}
+            self.taken.append(path)
+            self._follow(path, found)
         else:
             self.run(Path(path))
 
 
-def _commands(path: Path) -> Iterator[tuple[str, str]]:
-    text = re.sub(r"(?m)^\s*#.*$", "", path.read_text())
+def _commands(name: str, content: str) -> Iterator[tuple[str, str]]:
+    text = re.sub(r"(?m)^\s*#.*$", "", content)
     at = 0
     while text[at:].strip():
         match = _COMMAND.match(text, at)
         if not match:
             line = text[at:].strip().splitlines()[0]
-            raise BadCMake(f"{path.name}: a command expected, got {line!r}")
+            raise BadCMake(f"{name}: a command expected, got {line!r}")
         yield match[1], match[2]
         at = match.end()
