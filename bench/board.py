@@ -1,7 +1,7 @@
 # What a board can do: run on the board itself, by mpremote; nothing needed but MicroPython.
 #
 #   mpremote run bench/board.py
-#   mpremote exec "SERVER = 'updates.example'; CA = '/ca.der'" run bench/board.py
+#   mpremote rtc --set + exec "SERVER = 'updates.example'; CA = '/ca.der'" run bench/board.py
 #   mpremote exec "FLASH = True" run bench/board.py      # an ESP32's other slot, too: see below
 #
 # Lines with # in front are for people. The last line is JSON: docs/benchmarks.md has its keys.
@@ -141,8 +141,10 @@ def files():
 
 def spare_slot():
     """The partition that does not run, once nothing speaks against writing to its end."""
-    from esp32 import Partition
-
+    try:
+        from esp32 import Partition
+    except ImportError:
+        raise Skip("no firmware slots") from None
     running = Partition(Partition.RUNNING)
     otadata = Partition.find(Partition.TYPE_DATA, 0)
     if not otadata or running.get_next_update().info() == running.info():
@@ -193,7 +195,13 @@ def drive(generator):
         return stop.value, round(time.ticks_diff(time.ticks_us(), begin) / 1000, 2)
 
 
+def need_instar():
+    if not results["instar"]:
+        raise Skip("no instar on the board")
+
+
 def p256():
+    need_instar()
     from instar.crypto import ecdsa
 
     secret, digest = ecdsa.generate(os.urandom), os.urandom(32)
@@ -204,6 +212,7 @@ def p256():
 
 
 def rsa():
+    need_instar()
     from instar.crypto import rsa
 
     # No key and a wrong signature take as long as right ones: nothing is over early.
@@ -216,15 +225,21 @@ def online():
     """(host, port, CAs in DER) to shake hands with, the network being joined."""
     host, _, port = SERVER.partition(":")
     if host:
+        if not CA:
+            raise Skip("a SERVER given, but no CA")
         with open(CA, "rb") as file:
             return host, int(port or 443), [file.read(4096)]
     import asyncio
 
-    from board import Board
+    try:
+        from board import Board
 
-    from instar.clock import Clock
-    from instar.settings import Settings
+        from instar.clock import Clock
+        from instar.settings import Settings
 
+        os.stat(Board.settings_path)
+    except (ImportError, OSError):
+        raise Skip("no SERVER given, and no settings") from None
     settings = Settings.load(Board.settings_path)
     url = settings.mender_url or settings.murano_url or settings.magistrala_url
     if not url.startswith("https://"):
