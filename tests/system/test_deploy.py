@@ -12,10 +12,11 @@ from cable import Cable
 from lab import STORE_HEADER, image
 
 from instar_tools import deploy_cmd, slot_builder
+from instar_tools.board_code import BOARD
 from instar_tools.cable.deploy_plan import Wanted
 from instar_tools.cable.port import BoardError, Info, WrongBoard
 from instar_tools.image_builder import compiled, read_tree
-from instar_tools.paths import LIB
+from instar_tools.paths import FIRMWARE, LIB
 from instar_tools.real_boards import BOARDS
 
 BOTH = ["ESP32_GENERIC", "RPI_PICO_W"]
@@ -195,9 +196,91 @@ def test_a_board_with_little_room(cable):
         assert "not enough space: 1" in said and "blocks of 4 KiB are missing" in said
         assert cable.tree() == before
         (new / "more.bin").unlink()
-        said = cable.deploy("--app", new)
+        for words in (), ("--dry-run",):
+            said = cable.deploy("--app", new, *words, code=1)
+            assert "not enough space: 6 blocks of 4 KiB are missing" in said
+            assert "--in-place changes the running slot, without a way back" in said
+        assert cable.tree() == before
+        said = cable.deploy("--app", new, "--in-place")
         assert "slot /a, in place: 1 files to send" in said and "Warning: there is no way" in said
         assert name_and_slot(cable)[1] == "/a" and "b/" not in cable.tree()
+
+
+def test_a_running_slot_that_lost_a_file(tmp_path, small):
+    """What cannot be imported any more is mended beside it and in place, and so is the guard."""
+    cable = Cable(tmp_path, "ESP32_GENERIC")
+    with cable.plugged():
+        cable.deploy()
+        expected = cable.tree()
+        for name, slot, other in ("store", "a", "b"), ("__init__", "b", "a"):
+            remove(cable, f"/{slot}/instar/{name}.mpy")
+            assert f"slot /{other}: " in cable.deploy("--no-reset")
+            assert name_and_slot(cable)[1] == f"/{other}"
+        name = Wanted(small_slot("x"), {}, False).name
+        for lost in "/a/instar/boot.mpy", "/a/instar/provides.mpy", "/guard/instar/store.mpy":
+            remove(cable, lost)
+            said = cable.deploy("--in-place", "--no-reset")
+            assert "slot /a, in place: 1 files to send" in said or "slot /a has all of it" in said
+            assert name_and_slot(cable) == (name, "/a")
+        assert expected.items() <= cable.tree().items()
+
+
+def remove(cable, *paths):
+    with cable.link() as link:
+        link.run("".join(f"os.remove({path!r})\n" for path in paths))
+        link.reset()
+
+
+def test_a_deploy_in_place_whose_power_fails(tmp_path, small):
+    """Of two slots the running one grows, and is left between old and new; the other one, from
+    which nothing starts, is in the way."""
+    cable = Cable(tmp_path, "ESP32_GENERIC")
+    large = cable.app("large", "version = 2\n")
+    (large / "more.bin").write_bytes(bytes(range(256)) * 16 * 30)
+    with cable.plugged():
+        cable.deploy("--app", cable.app("first", "version = 0\n"))
+        cable.deploy()
+        with cable.link() as link:
+            # All but 24 blocks: less than the file, but with the other slot enough.
+            link.run((BOARD / "deployer.py").read_text())
+            free = link.call("survey")
+            count = free["blocks"] - free["used"] - 24
+            link.run(f"f = open('/mine', 'wb')\nfor _ in range({count}): f.write(bytes(4080))", 30)
+            link.run("f.close()")
+            link.reset()
+    full = cable.path.read_bytes()
+    words = ("--app", large, "--in-place", "--artifact-name", "large")
+    with cable.plugged(trace=True) as board:
+        begin = ops(board)
+        said = cable.deploy(*words)
+        assert "/a goes, for room: nothing starts from it" in said
+        end = ops(board)
+        expected = cable.tree()
+        assert "a/" not in expected
+    cable.path.write_bytes(full)
+    operation = (begin + end) // 2
+    _, (name, _), after, tree = deploy_through_a_cut(cable, operation, "torn", *words)
+    assert name == "unknown" and after == ("large", "/b") and tree == expected
+
+
+def test_programs_of_somebody_are_kept(tmp_path, small):
+    files = {"/main.py": b"print('mine')\n", "/boot.py": b"# stock\n#import esp\n"}
+    cable = Cable(tmp_path, "ESP32_GENERIC", files=files)
+    with cable.plugged():
+        said = cable.deploy("--dry-run")
+        kept = "/main.py is not instar's: it is kept as /main.py.old, and does not run any more"
+        assert kept in said and "/boot.py is replaced" in said
+        assert kept in cable.deploy()
+        with cable.link() as link:
+            assert link.read("/main.py.old") == b"print('mine')\n"
+            assert link.read("/main.py") == (FIRMWARE / "main.py").read_bytes()
+            link.write("/main.py", b"print('mine again')\n")
+            link.write("/boot.py", (FIRMWARE / "boot.py").read_bytes() + b"# older\n")
+        said = cable.deploy()
+        assert "/boot.py is replaced" in said and "it is kept as /main.py.old2" in said
+        tree = cable.tree()
+        assert {"main.py.old", "main.py.old2"} < set(tree)
+        assert not {"boot.py.old", "main.py.old3"} & set(tree)
 
 
 def test_an_update_that_is_under_way(cable):
@@ -284,6 +367,10 @@ def test_a_romfs(tmp_path, small):
     files = {"/boot.py": ROMFS_BOOT, "/segment": b"\xff" * 40 * 4096}
     cable = Cable(tmp_path, "ESP32_GENERIC", files=files)
     with cable.plugged(heap="400wk"):
+        said = cable.deploy("--romfs", "--dry-run")
+        assert "bytes, to be written, where the old one lies\nslot /a: 1 files to send" in said
+        assert "/boot.py is not instar's: it is kept as /boot.py.old" in said
+        assert "instar" not in link_modules(cable) and "main.py" not in cable.tree()
         said = cable.deploy("--romfs")
         assert "verified by SHA-256\nslot /a: 1 files to send" in said
         assert "2 beside the slots" in said
@@ -291,6 +378,16 @@ def test_a_romfs(tmp_path, small):
         tree = cable.tree()
         assert {path for path in tree if path[:2] == "a/"} == {"a/", "a/app.mpy"}
         assert "guard/" not in tree and "main.py" in tree
+
+
+def link_modules(cable):
+    """What can be imported from the ROMFS."""
+    with cable.link() as link:
+        found = link.ask(
+            "print(json.dumps(os.listdir('/rom') if 'rom' in os.listdir('/') else []))"
+        )
+        link.reset()
+    return found
 
 
 def test_no_romfs_says_which_boards_have_one(cable):

@@ -66,22 +66,22 @@ def deploy(
 
     Exit 0: done, or nothing to do; 1: refused or failed; 2: wrong usage.
     """
-    if dry_run and form == "romfs":
-        raise click.UsageError("--romfs writes before it can compare: expected it or --dry-run")
+    given_up = False
     with connect(port, on_port=lambda found: click.echo(f"{found}: connecting")) as link:
         try:
             kind = board_of(link.info, board)
             click.echo(f"{link.info.machine}, MicroPython {link.info.version_text}")
-            files = wanted(link, kind, app, form, (base, parts))
+            files = wanted(link, kind, app, form, (base, parts), dry_run)
             link.feed()
             job = Job(link, files, in_place)
             _tell_plan(job)
+            job.check(force)
             if not dry_run:
-                job.check(force)
                 _run(job, artifact_name)
+                given_up = force
         finally:
             if reset:
-                link.reset()
+                link.reset(given_up)
     if not reset:
         click.echo(f"The board waits in its REPL{_WATCHED if link.info.watched else ''}")
     elif not dry_run:
@@ -89,10 +89,16 @@ def deploy(
 
 
 def wanted(
-    link: Link, board: RealBoard, app: Path | None, form: str, instar: tuple[str, Collection[str]]
+    link: Link,
+    board: RealBoard,
+    app: Path | None,
+    form: str,
+    instar: tuple[str, Collection[str]],
+    dry_run: bool = False,
 ) -> Wanted:
     """What is to be on the board. Where the firmware brings instar, only the application; else a
-    set of it and more parts. With a ROMFS instar is in that when this returns.
+    set of it and more parts. With a ROMFS instar is in that when this returns, unless it is a dry
+    run.
 
     Raises:
         WrongBoard: the board does not load the bytecode that there is. NoRomfs: as deploy_romfs.
@@ -113,15 +119,20 @@ def wanted(
     root = slot_builder.root_files()
     if form != "romfs":
         return Wanted(files, root, firmware=False)
-    _write_romfs(link, {path: data for path, data in files.items() if path not in own})
+    _write_romfs(link, {path: data for path, data in files.items() if path not in own}, dry_run)
     return Wanted(own, {path: root[path] for path in PROGRAMS}, firmware=True)
 
 
-def _write_romfs(link: Link, files: Mapping[str, bytes]) -> None:
+def _write_romfs(link: Link, files: Mapping[str, bytes], dry_run: bool) -> None:
     image = build_romfs(files)
-    with _progress("romfs", len(image)) as sent:
-        changed = deploy_romfs.write(link, image, sent)
-    what = "written and verified by SHA-256" if changed else "there already"
+    if not deploy_romfs.differs(link, image):
+        what = "there already"
+    elif dry_run:
+        what = "to be written, where the old one lies"
+    else:
+        with _progress("romfs", len(image)) as sent:
+            deploy_romfs.write(link, image, sent)
+        what = "written and verified by SHA-256"
     click.echo(f"ROMFS: {len(image)} bytes, {what}")
 
 
@@ -140,6 +151,10 @@ def _tell_plan(job: Job) -> None:
         )
     for path in job.replaced:
         click.echo(f"{path} is replaced")
+    for path, old in job.aside.items():
+        click.echo(f"{path} is not instar's: it is kept as {old}, and does not run any more")
+    for folder in work.dropped:
+        click.echo(f"{folder} goes, for room: nothing starts from it")
     if work.in_place:
         click.echo(
             "Warning: there is no way back from a slot that is changed in place; if this is"

@@ -1,8 +1,8 @@
 # What `instar deploy` runs on a board, in its raw REPL, beside board/hands.py: it looks at what is
 # there, and makes the few changes that have to be made in one step.
 #
-# The boot guard's record and the name of the software are written by instar's own code, which the
-# running slot, the firmware, or the slot that was just filled brings.
+# The boot guard's record and the name of the software are written by instar's own code: the boot
+# guard's copy of it, or the firmware's. A slot's is no help where that slot is damaged.
 #
 # Limits: LittleFS.
 # SPDX-License-Identifier: MIT
@@ -55,8 +55,7 @@ def used(folder="/"):
 def survey():
     """What decides how this board is deployed to."""
     running = [slot for slot in "ab" if "/" + slot in sys.path]
-    recorded = exists(_STATE + "/slots")
-    record = _slots() if recorded else None
+    record = _slots()
     return {
         "running": running[0] if running else None,
         "slots": [slot for slot in "ab" if exists("/" + slot)],
@@ -70,27 +69,67 @@ def survey():
     }
 
 
-def _slots():
+def _forget():
+    # hands.py imported an instar, to see which one there is.
+    for name in list(sys.modules):
+        if name.split(".")[0] == "instar":
+            del sys.modules[name]
+
+
+def _whole():
+    """(Slots, Store) of the first instar that has them; None, None without one."""
+    path = sys.path[:]
     try:
-        from instar.boot import Slots
-        from instar.store import Store
-    except Exception as error:  # none is there yet, or it is damaged
-        print("no boot guard:", error)
+        for place in ("/guard", "/a", "/b"):  # and, behind each, what this start has: firmware
+            _forget()
+            sys.path[:] = [place, *path]
+            try:
+                from instar.boot import Slots
+                from instar.store import Store
+
+                return Slots, Store
+            except Exception as error:  # none is there yet, or it is damaged
+                print("no boot guard at", place, error)
+    finally:
+        sys.path[:] = path
+        _forget()
+    return None, None
+
+
+def _slots():
+    """The boot guard's record; None without one, or where nothing on the board can read it."""
+    if not exists(_STATE + "/slots"):
         return None
-    return Slots(Store(_STATE))
+    Slots, Store = _whole()
+    return Slots and Slots(Store(_STATE))
 
 
 def _name():
     # None: no record of it, so the settings say it
     if not exists(_STATE + "/provides"):
         return None
+    return _provides(_whole()[1]).get("artifact_name", "unknown")
+
+
+def _provides(Store):
     try:
-        from instar.provides import Provides
-        from instar.store import Store
-    except Exception as error:
+        return Store(_STATE).get_json("provides") or {}
+    except Exception as error:  # damaged, or nothing can read it
         print("no provides:", error)
-        return None
-    return Provides(Store(_STATE), "unknown", print).get()["artifact_name"]
+        return {}
+
+
+def program(path):
+    """[its first line, whether it has more than comments], of a boot.py or main.py."""
+    works, first = False, None
+    with open(path) as file:
+        while True:
+            feed()
+            line = file.readline(200)
+            if not line:
+                return [first or "", works]
+            first = line if first is None else first
+            works = works or (line.strip() != "" and line[0] != "#")
 
 
 def listing(folder, below=""):
@@ -139,7 +178,7 @@ def copy(source, to):
 
 def retire(slot):
     """Take the name of a slot from it, so that the boot guard cannot start it any more."""
-    record = _slots() if exists(_STATE + "/slots") else None
+    record = _slots()
     if record and record.active == slot and record.running:
         record.switch(record.running, None, 0)
     if exists(_part(slot)):
@@ -149,43 +188,26 @@ def retire(slot):
 
 def hidden(names):
     """Those of the names that would hide modules of a firmware that brings instar."""
-    from instar.boot import hiding
+    from instar.boot import hiding  # the firmware's: its modules are what may be hidden
 
     return hiding(names)
 
 
-def _instar_of(slot):
-    if "/" + slot not in sys.path:
-        sys.path.insert(0, "/" + slot)
-    from instar.store import Store
-
-    return Store(_STATE)
-
-
 def switch(slot):
     """The slot starts from now on, and is proven."""
-    store = _instar_of(slot)
-    from instar.boot import Slots
-
-    Slots(store).switch(slot, None, 0)
+    Slots, Store = _whole()
+    Slots(Store(_STATE)).switch(slot, None, 0)
 
 
-def call_it(name, slot):
-    """What runs has this name; what told the versions of an application before goes. False where
-    this instar tells nobody."""
-    store = _instar_of(slot)
-    try:
-        from instar.provides import Provides
-    except ImportError:
-        return False
-    record = Provides(store, name, print)
-    found = record.get()
+def call_it(name):
+    """What runs has this name; what told the versions of an application before goes."""
+    Store = _whole()[1]
+    found = _provides(Store)
     kept = {key: found[key] for key in found if "micropython-app" not in key.split(".")}
     kept["artifact_name"] = name
-    record.put(kept)
-    return True
+    Store(_STATE).put_json("provides", kept)
 
 
-def drop_update(slot):
+def drop_update():
     """Forget the update that is under way."""
-    _instar_of(slot).delete("update")
+    _whole()[1](_STATE).delete("update")

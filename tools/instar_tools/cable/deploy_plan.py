@@ -5,6 +5,7 @@
 
 Files are known by the SHA-256 of their content. Of what the board has already nothing is sent: a
 file in the folder that is being filled is kept, one of the running slot is copied on the board.
+Where two slots do not fit, the running one is changed only if that was asked for (in_place).
 """
 # SPDX-License-Identifier: MIT
 
@@ -21,6 +22,11 @@ _POINTERS = 16  # bytes of a block that LittleFS needs to find the next
 _RESERVE = 4  # blocks for folders that grow and what is replaced beside its old content
 # A board starts with these: so they come last, and main.py, which ends in a reset, at the end.
 PROGRAMS = ("/boot.py", "/main.py")
+# How those of instar begin and began, older releases included: what begins so is nobody's work.
+_FIRST_LINES = (
+    "# Runs first at every start: makes sure ",
+    "# The firmware's main program",
+)
 
 Listing = Mapping[str, tuple[int, str]]  # path below a folder -> (size, SHA-256); folders: "x/"
 
@@ -66,7 +72,8 @@ class Survey:
 @dataclass
 class Work:
     """The slot's files: sent, copied (to -> from, both absolute) and kept, by their path in the
-    slot. surplus: what has to go from `place`. root: files beside the slots that change."""
+    slot. surplus: what has to go from `place`. root: files beside the slots that change.
+    dropped: folders that go for room: nothing starts from them."""
 
     slot: str
     place: str
@@ -79,6 +86,7 @@ class Work:
     surplus: list[str] = field(default_factory=list)
     folders: list[str] = field(default_factory=list)
     root: dict[str, bytes] = field(default_factory=dict)
+    dropped: list[str] = field(default_factory=list)
     missing_blocks: int = 0
 
     @property
@@ -99,6 +107,12 @@ def folders_of(paths: Iterable[str]) -> list[str]:
     """All folders on the way to these relative paths, parents first."""
     found = {str(parent) for path in paths for parent in PurePosixPath(path).parents}
     return sorted(found - {"."})
+
+
+def is_foreign(first_line: str, works: bool) -> bool:
+    """Whether a boot.py or main.py is somebody's own program. works: it has more than comments, as
+    the boot.py that stock MicroPython writes at its first start has not."""
+    return works and not first_line.startswith(_FIRST_LINES)
 
 
 def changed_root(wanted: Wanted, root: Mapping[str, str | None]) -> dict[str, bytes]:
@@ -125,7 +139,21 @@ def plan(
         work = _beside(wanted, survey, slots)
     work.root = changed_root(wanted, root)
     work.missing_blocks = _missing(wanted, work, survey, slots)
+    for name in _leftovers(work, survey, slots):
+        if not work.missing_blocks:
+            break
+        work.dropped.append(f"/{name}")
+        work.missing_blocks = _missing(wanted, work, survey, slots)
     return work
+
+
+def _leftovers(work: Work, survey: Survey, slots: Mapping[str, Listing]) -> list[str]:
+    """Folders that may go, what was half filled first. While software is on trial its record says
+    that the other slot is what to go back to."""
+    busy = {work.slot, work.place[1:], survey.running, survey.active}
+    found = [name for name in slots if name not in busy]
+    parts = [name for name in found if name.endswith(".part")]
+    return parts if survey.trial else parts + [name for name in found if name not in parts]
 
 
 def _beside(wanted: Wanted, survey: Survey, slots: Mapping[str, Listing]) -> Work:
@@ -178,10 +206,16 @@ def _missing(wanted: Wanted, work: Work, survey: Survey, slots: Mapping[str, Lis
     needed += sum(blocks(len(data)) for data in work.root.values())
     gone = [path for path in place if any(_below(path, name) for name in work.surplus)]
     gone += [path for path in sizes if path in place]
-    freed = sum(2 if path.endswith("/") else blocks(place[path][0]) for path in gone)
+    freed = _taken({path: place[path] for path in gone})
     if work.retire:  # what was half filled goes at once
-        freed += sum(2 if path.endswith("/") else blocks(size) for path, (size, _) in part.items())
+        freed += _taken(part)
+    freed += sum(2 + _taken(slots[name[1:]]) for name in work.dropped)
     return max(0, survey.used + needed - freed + _RESERVE - survey.blocks)
+
+
+def _taken(listing: Listing) -> int:
+    """Blocks of all that is in a folder."""
+    return sum(2 if path.endswith("/") else blocks(size) for path, (size, _) in listing.items())
 
 
 def _below(path: str, name: str) -> bool:

@@ -1,6 +1,7 @@
 """Puts instar into a board's ROMFS, whose bytecode runs where it lies, and so costs no heap.
 
-    changed = write(link, build_romfs(files), sent)
+    if differs(link, image):             # build_romfs(files)
+        write(link, image, sent)
 
 A ROMFS has no second slot: the old image is gone before the new one is there. A board whose ROMFS
 is half written starts without instar, and another run mends it.
@@ -29,18 +30,25 @@ class NoRomfs(click.ClickException):
     """The board has no ROMFS, or not enough of it."""
 
 
-def write(link: Link, image: bytes, sent: Callable[[int], None] = lambda count: None) -> bool:
-    """Write the image, verify it, and soft-reset the board so that it is mounted. False: it is
-    there already.
+def differs(link: Link, image: bytes) -> bool:
+    """Whether another image is there. Nothing is written.
 
     Raises:
-        NoRomfs: nothing was written.
-        BoardGone, BoardError: running it again mends that.
+        NoRomfs: the board has none, or too small a one.
     """
     link.run((BOARD / "segment.py").read_text())
     _check(link.call("segment_size"), len(image))
-    if link.call("segment_sha256", len(image), seconds=_LONG) == sha256(image):
-        return False
+    return link.call("segment_sha256", len(image), seconds=_LONG) != sha256(image)
+
+
+def write(link: Link, image: bytes, sent: Callable[[int], None] = lambda count: None) -> None:
+    """Write the image, verify it, and soft-reset the board so that it is mounted. After
+    differs().
+
+    Raises:
+        NoRomfs: the segment does not hold what was written.
+        BoardGone, BoardError: running it again mends that.
+    """
     link.call("leave")
     padded = image + bytes(-len(image) % _PAGE)
     for at in range(0, len(padded), _PIECE):
@@ -50,7 +58,6 @@ def write(link: Link, image: bytes, sent: Callable[[int], None] = lambda count: 
     if link.call("segment_sha256", len(image), seconds=_LONG) != sha256(image):
         raise NoRomfs("the ROMFS does not hold what was written to it; run this again")
     link.restart()
-    return True
 
 
 def _check(size: int | None, needed: int) -> None:

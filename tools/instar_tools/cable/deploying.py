@@ -10,7 +10,7 @@ board that works the slot that does not run is filled and switched to; its setti
 records stay. What is being filled is called .part, as in an update, and each file is verified by
 the SHA-256 that the board computes. So a deploy that was cut leaves a board that does what it did
 before, and the next one goes on from there; only a slot that is changed in place may be left
-between old and new.
+between old and new. A boot.py or main.py that is somebody's own program is kept beside.
 """
 # SPDX-License-Identifier: MIT
 
@@ -22,7 +22,18 @@ from collections.abc import Callable, Iterable
 import click
 
 from ..board_code import BOARD
-from .deploy_plan import PROGRAMS, UNKNOWN, Listing, Survey, Wanted, Work, folders_of, plan, sha256
+from .deploy_plan import (
+    PROGRAMS,
+    UNKNOWN,
+    Listing,
+    Survey,
+    Wanted,
+    Work,
+    folders_of,
+    is_foreign,
+    plan,
+    sha256,
+)
 from .port import BoardError, Link
 
 _LONG = 60.0  # seconds: what a board may be silent for while it hashes, copies or deletes
@@ -35,7 +46,8 @@ class Refused(click.ClickException):
 
 
 class Job:
-    """One deploy to one board: `survey` and `work` say what is there and what is to be done."""
+    """One deploy to one board: `survey` and `work` say what is there and what is to be done;
+    `aside`: programs of somebody's, and the names under which they are kept."""
 
     def __init__(self, link: Link, wanted: Wanted, in_place: bool = False) -> None:
         self._link = link
@@ -45,8 +57,7 @@ class Job:
         self._slots = self._listings()
         self._root = {path: link.sha256(path) for path in wanted.root}
         self.work = self._plan(in_place)
-        if self.work.missing_blocks and self.survey.running and not in_place:
-            self.work = self._plan(True)  # two slots do not fit
+        self.aside = {path: self._free_name(path) for path in PROGRAMS if self._foreign(path)}
 
     def _listings(self) -> dict[str, Listing]:
         names = [*self.survey.slots, *(f"{slot}.part" for slot in self.survey.parts)]
@@ -60,6 +71,17 @@ class Job:
     def _plan(self, in_place: bool) -> Work:
         return plan(self._wanted, self.survey, self._slots, self._root, in_place)
 
+    def _foreign(self, path: str) -> bool:
+        there = path in self.work.root and self._root[path]
+        return bool(there) and is_foreign(*self._link.call("program", path))
+
+    def _free_name(self, path: str) -> str:
+        number, name = 1, f"{path}.old"
+        while self._link.call("exists", name):
+            number += 1
+            name = f"{path}.old{number}"
+        return name
+
     # ---- may it be done?
 
     def check(self, force: bool) -> None:
@@ -67,6 +89,7 @@ class Job:
 
         force: an update that is under way is given up.
         """
+        self._check_file_system()
         survey = self.survey
         if (survey.update or survey.trial) and not force:
             what = "an update under way" if survey.update else "new software on trial"
@@ -74,17 +97,34 @@ class Job:
                 f"the board has {what}; let it end (instar monitor), or give it up with --force"
             )
         if self.work.missing_blocks:
-            raise Refused(
-                f"not enough space: {self.work.missing_blocks} blocks of 4 KiB are missing"
-                f" ({survey.blocks} in all, {survey.used} used); leave parts of instar out"
-                " (--set), or delete files of yours"
-            )
-        if self._wanted.firmware:
+            raise Refused(self._no_room())
+        # Before a new ROMFS is written, nothing on the board knows what it will have.
+        if self._wanted.firmware and self._link.info.frozen_instar:
             names = sorted({path.split("/")[0] for path in self._wanted.slot})
             if hidden := self._link.call("hidden", names):
                 raise Refused(
                     f"{', '.join(hidden)} would hide modules of the firmware: expected other names"
                 )
+
+    def _check_file_system(self) -> None:
+        self._link.run((BOARD / "doctor" / "flash.py").read_text())
+        if self._link.call("look")["kind"] == "fat":
+            raise Refused(
+                "expected LittleFS on the board, found FAT, where a power cut while a file is"
+                " renamed can take it: no slot and no record would be safe; write MicroPython in"
+                " the layout of a generic board, which has LittleFS: instar flash"
+            )
+
+    def _no_room(self) -> str:
+        survey, missing = self.survey, self.work.missing_blocks
+        text = (
+            f"not enough space: {missing} blocks of 4 KiB are missing ({survey.blocks} in all,"
+            f" {survey.used} used); leave parts of instar out (--set), or delete files of yours"
+        )
+        beside = survey.running and not self.work.in_place
+        if beside and not self._plan(True).missing_blocks:
+            text += "; --in-place changes the running slot, without a way back"
+        return text
 
     # ---- doing it
 
@@ -106,22 +146,26 @@ class Job:
 
     def _run(self, name: str | None, sent: Callable[[int], None]) -> None:
         work, link = self.work, self._link
-        slot = self.survey.running or work.slot
+        for folder in work.dropped:
+            link.call("remove", folder, seconds=_LONG)
+        # The boot guard first: its code writes the records, whatever the slots are like.
+        self._put_root(sent, (path for path in work.root if path not in PROGRAMS))
         named = bool(name) or self._renamed
         if named and work.in_place:
-            link.call("call_it", UNKNOWN, slot)
+            link.call("call_it", UNKNOWN)
         if not work.whole:
             self._fill(sent)
-        self._put_root(sent, (path for path in work.root if path not in PROGRAMS))
         if self.survey.update:
-            link.call("drop_update", slot)
+            link.call("drop_update")
         if self._switches:
             # Between two steps nobody knows what runs, and so says the name.
             if named and (self.survey.running or self._wanted.firmware):
-                link.call("call_it", UNKNOWN, slot)
+                link.call("call_it", UNKNOWN)
             link.call("switch", work.slot)
         if named:
-            link.call("call_it", name or self._wanted.name, work.slot)
+            link.call("call_it", name or self._wanted.name)
+        for path, old in self.aside.items():
+            link.run(f"os.rename({path!r}, {old!r})")
         self._put_root(sent, (path for path in work.root if path in PROGRAMS))
 
     def _put_root(self, sent: Callable[[int], None], paths: Iterable[str]) -> None:
@@ -136,8 +180,8 @@ class Job:
 
     @property
     def replaced(self) -> list[str]:
-        """Files beside the slots that are there already, and are to change."""
-        return [path for path in self.work.root if self._root[path]]
+        """Files beside the slots that are there already, and that nobody needs any more."""
+        return [path for path in self.work.root if self._root[path] and path not in self.aside]
 
     @property
     def _renamed(self) -> bool:
