@@ -40,7 +40,7 @@ board-demo: $(VENV)/.ready
 	$(BIN)/python tools/demo/boards.py
 
 test: $(VENV)/.ready
-	$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
 
 # The last one has a goal, and fails where it is missed.
 bench: $(VENV)/.ready

@@ -116,3 +116,8 @@ def pytest_sessionfinish(session, exitstatus):
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter and os.environ.get("INSTAR_REQUIRE_ALL") and _left_out(reporter):
         session.exitstatus = 1
+
+
+def pytest_xdist_auto_num_workers(config):
+    """Many tests wait more than they work: for a board's patience, a clock, a link."""
+    return (os.cpu_count() or 1) * 3 // 2
