@@ -82,7 +82,8 @@ def _whole():
     try:
         for place in ("/guard", "/a", "/b"):  # and, behind each, what this start has: firmware
             _forget()
-            sys.path[:] = [place, *path]
+            sys.path[:] = path
+            sys.path.insert(0, place)
             try:
                 from instar.boot import Slots
                 from instar.store import Store
