@@ -44,9 +44,9 @@ class View:
     def event(self, event: Event) -> None:
         if self._events:
             click.echo(json.dumps(event))
-        if event["event"] == "progress":
+        if event["event"] == "progress" and _is_progress(event):
             self._progress(event)
-        elif event["event"] == "heap":
+        elif event["event"] == "heap" and event.get("from") == "simulator":
             self._heap(event)
         elif not self._events:
             words = [f"{key}={event[key]}" for key in event if key not in ("event", "from")]
@@ -56,7 +56,7 @@ class View:
         total = event.get("total") or None
         if self._task is None:
             self._task = self.progress.add_task("download", total=total)
-        self.progress.update(self._task, completed=event.get("done", 0), total=total)
+        self.progress.update(self._task, completed=event["done"], total=total)
 
     def _heap(self, event: Event) -> None:
         if not self._told_heap:
@@ -66,3 +66,8 @@ class View:
                 f" beside it {event['romfs']} for the ROMFS"
                 f" and {event['emulation']} for the emulation"
             )
+
+
+def _is_progress(event: Event) -> bool:
+    """Whether its numbers are some: a line may be damaged on its way, and is text then."""
+    return isinstance(event.get("done"), int) and isinstance(event.get("total"), int | None)

@@ -10,7 +10,6 @@ import click
 
 from .cable.monitoring import Lines
 from .cable.port import AUTO
-from .cable.serial_line import resolve
 from .event_view import View
 from .events import board_event, condition
 from .sim_cmd import NOT_MET
@@ -39,7 +38,7 @@ def monitor(
     """
     view = View(as_json, quiet=False)
     deadline = time.monotonic() + seconds if seconds is not None else float("inf")
-    lines = Lines(resolve(port), lambda text: view.say(f"monitor: {text}"), reset)
+    lines = Lines(port, lambda text: view.say(f"monitor: {text}"), reset)
     try:
         with view.progress:
             met = _show(lines, deadline, view, until)

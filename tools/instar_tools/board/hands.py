@@ -2,8 +2,8 @@
 # this file to the raw REPL, and then call what is in it.
 #
 # Limits: stock modules only; nothing of instar, which may not be there yet. A watchdog that an
-# agent started cannot be stopped: feed() starts it anew, with the longest time it can be given.
-# It is started only where instar is: a new board gets none.
+# agent started cannot be stopped, only be started anew with a longer time, and fed. None is
+# started where there was none: without instar, or without settings that ask for one.
 # SPDX-License-Identifier: MIT
 import binascii
 import gc
@@ -13,6 +13,10 @@ import os
 import sys
 
 _LONGEST_MS = (120000, 8388)  # an RP2040 takes no more than the second
+_TRIAL_BOOTS = 3  # that an application gets (lib/instar/installers/app.py)
+_TRIAL_MS = 90000000  # more than the longest proof_timeout, a day
+_SETTINGS, _STATE = "/instar.json", "/.instar"
+_PENDING = 1  # otadata: its one start to prove itself is under way
 
 
 def _frozen(module):
@@ -24,14 +28,25 @@ def _instar():
     # (version, whether the firmware brings it), of what would be imported; None, None
     try:
         import instar
+
+        return instar.__version__, _frozen(instar)  # a folder without __init__ has none
     except Exception as error:  # there is none, or it is damaged
         print("no instar:", error)
         return None, None
-    return instar.__version__, _frozen(instar)
 
 
-def _watchdog():
-    for timeout in _LONGEST_MS:
+def _asks_for_watchdog():
+    # Of the agent. What a Bootstrap service brought may ask for one where the file does not.
+    try:
+        with open(_SETTINGS) as file:
+            found = json.load(file).get("watchdog")
+        return found != 0 or any(name.startswith("config") for name in os.listdir(_STATE))
+    except (OSError, ValueError, AttributeError):  # no agent starts with these
+        return False
+
+
+def _watchdog(longest=_LONGEST_MS):
+    for timeout in longest:
         try:
             from machine import WDT
 
@@ -40,6 +55,55 @@ def _watchdog():
             last = error
     print("no watchdog:", last)
     return None
+
+
+def _on_trial():
+    # Whether a restart takes the firmware that runs back (ESP-IDF's bootloader_utility.c).
+    if sys.platform != "esp32":
+        return False
+    from esp32 import Partition
+
+    types = [part.info()[1] for part in Partition.find(Partition.TYPE_APP)]
+    slots = [subtype for subtype in types if 0x10 <= subtype < 0x20]
+    entry = bytearray(32)
+    for otadata in Partition.find(Partition.TYPE_DATA, 0):
+        for sector in (0, 1):
+            otadata.readblocks(sector, entry)
+            words = [int.from_bytes(entry[at : at + 4], "little") for at in (0, 24, 28)]
+            sequence, state, crc = words
+            if state == _PENDING and binascii.crc32(entry[:4], 0xFFFFFFFF) == crc and slots:
+                running = Partition(Partition.RUNNING).info()[1]
+                return 0x10 + (sequence - 1) % len(slots) == running
+    return False
+
+
+def outlast_trial():
+    """The agent feeds the watchdog again, or never: it must not end the trial before the agent."""
+    if _fed:
+        _watchdog((_TRIAL_MS,))
+
+
+def give_boots_back():
+    """After each restart that the host asked for: an application on trial is not to lose its
+    boots (lib/instar/boot.py counts them) by that one, nor by the one that ends the session."""
+    if "slots" not in _records():
+        return
+    try:
+        from instar.boot import Slots
+        from instar.store import Store
+
+        slots = Slots(Store(_STATE))
+        if slots.left is not None and slots.active == slots.running:
+            slots.switch(slots.active, min(slots.left + 2, _TRIAL_BOOTS), slots.watchdog)
+    except Exception as error:  # software that is as bad as this goes back
+        print("the boots were not given back:", error)
+
+
+def _records():
+    try:
+        return os.listdir(_STATE)
+    except OSError:
+        return []
 
 
 def about():
@@ -51,6 +115,7 @@ def about():
     print(
         json.dumps(
             {
+                "implementation": what.name,
                 "platform": sys.platform,
                 "machine": uname.machine if uname else getattr(what, "_machine", ""),
                 "version": what.version[:3],
@@ -59,6 +124,7 @@ def about():
                 "instar": version,
                 "frozen_instar": version if frozen else None,
                 "watched": _fed is not None,
+                "on_trial": _on_trial(),
             }
         )
     )
@@ -120,5 +186,5 @@ def end():
 # What is sent after this imports it by its name.
 sys.modules["hands"] = __import__("__main__")
 _file = None
-_fed = _watchdog() if _instar()[0] else None
+_fed = _watchdog() if _instar()[0] and _asks_for_watchdog() else None
 gc.collect()

@@ -1,10 +1,13 @@
 """Listens on a board's serial port, without disturbing the board; through resets and unplugging.
 
-    for line in Lines("/dev/ttyUSB0", told=print).until(deadline):
+    for line in Lines("auto", told=print).until(deadline):
         ...                                      # bytes, without its end
 
 Opening the port leaves DTR and RTS as mpremote has them, which no auto-reset circuit takes for a
 reset. Nothing is written, unless a reset was asked for.
+
+A board that comes back under another name is followed there, as far as the system knows it again
+(ports.py).
 
 Limits: what a board says while nobody listens is lost: between two plugs, and before the start.
 """
@@ -18,7 +21,8 @@ from collections.abc import Callable, Iterator
 
 import serial
 
-from .serial_line import Line, PortError, open_line
+from .ports import Place, PortError
+from .serial_line import Line, open_line
 
 _PAUSE = 0.1  # seconds between two looks whether the port is back
 _SLICE = 0.2  # seconds that one read waits
@@ -31,8 +35,8 @@ _RESET = b"import machine; machine.reset()\r"
 
 
 class Lines:
-    """port: its name. told: hears, in a sentence, what becomes of the port. reset: restart the
-    board once it is heard."""
+    """port: its name, or auto. told: hears, in a sentence, what becomes of the port. reset:
+    restart the board once it is heard."""
 
     def __init__(self, port: str, told: Callable[[str], None], reset: bool = False) -> None:
         self._port = port
@@ -44,30 +48,35 @@ class Lines:
         """Each line, until `deadline` on time.monotonic().
 
         Raises:
-            PortError: at the start, the port cannot be opened; later that is waited for.
+            PortError: at the start, the port does not come or cannot be opened, or the board does
+                not restart; what goes later is waited for.
         """
+        place = Place(self._port, self._told)
         first = True
         while time.monotonic() < deadline:
-            try:
-                with open_line(self._port) as line:
-                    if not first:
-                        self._told(f"{self._port} is back")
-                    first = False
+            with contextlib.ExitStack() as stack:
+                try:
+                    line = stack.enter_context(open_line(place.find()))
+                except PortError:
+                    if first:
+                        raise
+                    time.sleep(_PAUSE)
+                    continue
+                if not first:
+                    self._told(f"{place.name} is back")
+                first = False
+                try:
                     yield from self._listen(line, deadline)
-            except PortError:
-                if first:
-                    raise
-                time.sleep(_PAUSE)
-            except (OSError, serial.SerialException):
-                self._told(f"{self._port} is gone; waiting for it")
-                self._rest = b""
+                except (OSError, serial.SerialException):
+                    self._told(f"{place.name} is gone; waiting for it")
+                    self._rest = b""
 
     def _listen(self, line: Line, deadline: float) -> Iterator[bytes]:
         port = line.serial
         port.timeout = _SLICE
         if self._reset:
             self._reset = False
-            _restart(port)
+            _restart(line)
         while time.monotonic() < deadline:
             data = port.read(max(1, port.in_waiting))
             *whole, self._rest = (self._rest + data).split(b"\n")
@@ -77,15 +86,16 @@ class Lines:
                 self._rest = b""
 
 
-def _restart(port: serial.Serial) -> None:
+def _restart(line: Line) -> None:
     """Stop the board's program and restart the chip.
 
     Raises:
         PortError: no prompt came.
     """
+    port = line.serial
     heard = b""
     end = time.monotonic() + _PROMPT_SECONDS
-    port.write(_TO_THE_PROMPT)
+    line.send(_TO_THE_PROMPT)
     while not heard.endswith(_PROMPT):
         if time.monotonic() > end:
             raise PortError(
@@ -93,4 +103,4 @@ def _restart(port: serial.Serial) -> None:
                 " board's RESET button instead"
             )
         heard += port.read(max(1, port.in_waiting))
-    port.write(_RESET)
+    line.send(_RESET)

@@ -9,8 +9,7 @@
 
 Built on mpremote's transport (serial_line.py). The board has the functions of board/hands.py.
 
-Limits: one user of a port. A connection costs new software that is on trial one of its starts,
-and reset() takes an unproven firmware back: as any other restart does.
+Limits: one user of a port. A connection costs an application that is on trial one of its starts.
 """
 # SPDX-License-Identifier: MIT
 
@@ -19,6 +18,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import struct
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +30,8 @@ from mpremote.transport import TransportError
 from ..board_code import BOARD
 from ..masking import Veil
 from ..real_boards import BOARDS, RealBoard
-from .serial_line import AUTO, BoardGone, Line, PortError, open_line, resolve
+from .ports import AUTO, PortError
+from .serial_line import BoardGone, Line, open_repl
 
 __all__ = [
     "AUTO",
@@ -45,9 +46,11 @@ __all__ = [
     "connect",
 ]
 
+PYTHON = "micropython"
 OLDEST = (1, 24)  # MicroPython that instar runs on
 _SECONDS = 10.0
 _SOFT_RESET = b"\x04"
+_LOST = (TransportError, OSError, serial.SerialException, click.ClickException)
 _PIECE = 1536  # bytes of a file in one piece of code
 
 
@@ -74,7 +77,8 @@ class Info:
 
     mpy: sys.implementation._mpy, None where no bytecode can be loaded. instar: the version that
     would be imported, None without one; frozen_instar: the same where the firmware brings it.
-    watched: a watchdog runs, see Link.feed().
+    watched: a watchdog runs, see Link.feed(). implementation: sys.implementation.name. on_trial:
+    the firmware has to prove itself before the chip restarts, or it is taken back.
     """
 
     platform: str
@@ -85,6 +89,8 @@ class Info:
     instar: str | None
     frozen_instar: str | None
     watched: bool
+    implementation: str = PYTHON
+    on_trial: bool = False
 
     @classmethod
     def of(cls, answer: dict) -> Info:
@@ -96,44 +102,51 @@ class Info:
         return self.mpy & 0xFF if self.mpy else None
 
 
+def _tell(text: str) -> None:
+    click.echo(text, err=True)
+
+
 @contextlib.contextmanager
 def connect(
     port: str,
-    on_port: Callable[[str], None] | None = None,
+    on_port: Callable[[str], None] = lambda name: None,
     any_version: bool = False,
     secrets: Iterable[str] = (),
+    told: Callable[[str], None] = _tell,
 ) -> Iterator[Link]:
-    """The board on this port, in its raw REPL after a soft reset.
+    """The board on this port, in its raw REPL after a soft reset. A missing port is waited for.
 
-    on_port: is told the port's name, before anything else happens on it. any_version: MicroPython
-    may be too old for instar. secrets: texts that no error may show.
+    on_port: is told the port's name, before anything else happens on it. any_version: the board's
+    Python may be older than instar needs, or another one. secrets: texts that no error may show.
+    told: hears what is waited for.
 
     Raises:
-        PortError, BoardGone, TooOld: also later, in the methods of the link.
+        PortError, BoardGone, WrongBoard, TooOld: the first two also later, in the link's methods.
     """
-    name = resolve(port)
-    if on_port:
-        on_port(name)
-    with open_line(name) as line:
-        line.enter()
-        link = Link(line, name, secrets)
+    with open_repl(port, on_port, told) as line:
+        link = Link(line, line.device_name, secrets)
         try:
             if not any_version:
                 _check_version(link)
             yield link
+        except KeyboardInterrupt:
+            told("interrupted; run this again")
+            raise
         finally:
             link.leave()
 
 
 def _check_version(link: Link) -> None:
     info = link.info
+    needed = ".".join(map(str, OLDEST))
+    expected = f"expected MicroPython {needed} or later on the board, got"
+    step = "write a newer one first: instar flash"
+    if info.implementation != PYTHON:
+        link.reset()
+        raise WrongBoard(f"{expected} {info.implementation} {info.version_text}; {step}")
     if info.version[:2] < OLDEST:
         link.reset()  # it may have had work
-        needed = ".".join(map(str, OLDEST))
-        raise TooOld(
-            f"expected MicroPython {needed} or later on the board, got {info.version_text};"
-            " write a newer one first: instar flash"
-        )
+        raise TooOld(f"{expected} {info.version_text}; {step}")
 
 
 def board_of(info: Info, name: str | None) -> RealBoard:
@@ -169,6 +182,7 @@ class Link:
         self._line = line
         self._veil = Veil(secrets)
         self._gone = False
+        self._unfinished = False
         self._introduce()
 
     def _introduce(self) -> None:
@@ -182,16 +196,19 @@ class Link:
 
     def run(self, code: str, seconds: float = _SECONDS) -> str:
         """What the code prints. seconds: of silence, until the board counts as gone."""
+        self._unfinished = self._gone = True
         try:
             out, err = self._line.exec_raw(code, seconds)  # pyright: ignore[reportArgumentType]
-        except BoardGone:
-            self._gone = True
+        except serial.SerialTimeoutException:
+            raise self._line.stuck() from None
+        except (TransportError, struct.error):  # mpremote takes apart what did not come
+            raise self._line.lost() from None
+        except (OSError, serial.SerialException):
+            raise self._line.vanished() from None
+        except KeyboardInterrupt:
+            self._gone = False
             raise
-        except (TransportError, OSError, serial.SerialException) as error:
-            self._gone = True
-            silent = isinstance(error, TransportError)
-            why = f"the board fell silent for {seconds:g} s" if silent else f"{self.port} is gone"
-            raise BoardGone(f"{why} in the middle of the work") from None
+        self._unfinished = self._gone = False
         if err:
             raise BoardError(self._veil.over(err.decode(errors="replace")))
         return out.decode(errors="replace")
@@ -232,24 +249,35 @@ class Link:
                 progress(len(piece))
         self.run("end()")
 
-    def reset(self) -> None:
-        """Restart the chip, if it is still there. Nothing more can be asked of this link."""
+    def reset(self, given_up: bool = False) -> None:
+        """Let the board go back to its work, if it is still there: by a restart of the chip, or
+        where its firmware is on trial, which that would take back, by a soft reset that runs
+        main.py. given_up: the trial's end is wanted. Nothing more can be asked of this link."""
         if self._gone:
             return
+        with contextlib.suppress(*_LOST):
+            self._finish()
+            if self.info.on_trial and not given_up:
+                self._resume()
+            else:
+                self._line.exec_raw_no_follow("import machine\nmachine.reset()")
         self._gone = True
-        with contextlib.suppress(TransportError, OSError, serial.SerialException, BoardGone):
-            self._line.exec_raw_no_follow("import machine\nmachine.reset()")
 
-    def resume(self) -> None:
-        """Let main.py run by a soft reset, which firmware on trial outlives. Nothing more can be
-        asked of this link."""
-        self.leave()
-        with contextlib.suppress(OSError, serial.SerialException):
-            self._line.serial.write(_SOFT_RESET)
+    def _finish(self) -> None:
+        # Ctrl-C came here in the middle of an exchange.
+        if self._unfinished:
+            self._line.interrupt()
+            self._unfinished = False
+
+    def _resume(self) -> None:
+        self.run("outlast_trial()")
+        self._line.exit_raw_repl()
+        self._line.serial.write(_SOFT_RESET)
 
     def leave(self) -> None:
         """Leave the board in its friendly REPL, unless it was reset."""
         if not self._gone:
             self._gone = True
-            with contextlib.suppress(OSError, serial.SerialException):
+            with contextlib.suppress(*_LOST):
+                self._finish()
                 self._line.exit_raw_repl()

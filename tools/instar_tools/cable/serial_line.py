@@ -1,11 +1,11 @@
-"""A serial port to a board: which there are, who has it, and mpremote's transport on it.
+"""mpremote's transport on a serial port to a board, made to end whatever the board does.
 
-    with open_line(resolve("auto")) as line:    # a Line: mpremote's SerialTransport
+    with open_line("/dev/ttyUSB0") as line:     # a Line: mpremote's SerialTransport
         line.enter()                            # into the raw REPL, whatever the board is doing
+    with open_repl("auto") as line:             # both, and through restarts of the board
+        line.exec("1 + 1")
 
-Every error is one of those below: what was expected, what came, and the next step.
-
-Limits: who has a busy port is known on Linux only.
+Every error is one of those below or in ports.py: what was expected, what came, and the next step.
 """
 # SPDX-License-Identifier: MIT
 
@@ -13,31 +13,32 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import time
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 import click
 import serial
 from mpremote.transport import TransportError
 from mpremote.transport_serial import SerialTransport
-from serial.tools import list_ports
 
-AUTO = "auto"
+from .ports import AUTO, NoPort, Place, PortError, resolve, why_closed
+
+__all__ = ["AUTO", "BoardGone", "Line", "PortError", "open_line", "open_repl", "resolve"]
+
 _PATIENCE = 3.0  # seconds that one read waits: a board collects garbage, or writes to its flash
-_PAUSES = (0.05, 0.15, 0.3, 0)  # seconds: a port that was just plugged in or closed may be busy
+_TAKES = 5.0  # seconds for one write: a board that runs takes what is sent within milliseconds
+_PAUSES = (0.05, 0.15, 0.3, 0.5, 0)  # seconds: a port that just came, or was closed, may be busy
+_RESTARTS = 5  # of the board while it is entered
 _TRIES = 32
 _TRY_SECONDS = 0.5  # for the prompt: what comes while a board starts is lost
 _RESET_SECONDS = 10.0  # for a soft reset, in which boot.py runs
+_INTERRUPTS = 4  # tries to end what was not finished
+_AFTER_SECONDS = 2.0  # what a board says as it starts has come by then
+_QUIET_SECONDS = 0.3
 _PROMPT = b"raw REPL; CTRL-B to exit\r\n"
 # What a board says of itself when it starts, and nobody else: boot loaders, REPL, agent.
 _STARTS = (b"rst:0x", b"ESP-ROM:", b'Type "help()" for more', b"@instar {")
 _SHOWN = 200  # bytes of what came instead
-
-
-class PortError(click.ClickException):
-    """No such port, or it is busy or not permitted, or no MicroPython answers on it."""
 
 
 class BoardGone(click.ClickException):
@@ -45,41 +46,6 @@ class BoardGone(click.ClickException):
 
     def __init__(self, why: str) -> None:
         super().__init__(f"{why}; see that it is plugged in, then run this again")
-
-
-def ports() -> list[str]:
-    """The serial ports with something plugged in, in the order of their names."""
-    return sorted(port.device for port in list_ports.comports() if port.vid is not None)
-
-
-def resolve(port: str) -> str:
-    """The port's name; "auto" is the only one there.
-
-    Raises:
-        PortError: it does not exist; with "auto", there is none or more than one.
-    """
-    there = ports()
-    if port == AUTO:
-        if len(there) == 1:
-            return there[0]
-        expected = "expected one serial port with a board"
-        if there:
-            raise PortError(f"{expected}, found {', '.join(there)}; choose one with --port")
-        raise PortError(f"{expected}, found none; plug it in, with a cable that carries data")
-    if _is_missing(port):
-        raise PortError(f"no port {port}: {_choice(there)}")
-    return port
-
-
-def _is_missing(port: str) -> bool:
-    # Elsewhere a port is no file; and pyserial knows some that are URLs.
-    return os.name == "posix" and "://" not in port and not os.path.exists(port)
-
-
-def _choice(there: list[str]) -> str:
-    if there:
-        return f"there are {', '.join(there)}; choose one with --port"
-    return "there is none; plug the board in, with a cable that carries data"
 
 
 @contextlib.contextmanager
@@ -93,8 +59,7 @@ def open_line(port: str) -> Iterator[Line]:
     try:
         yield line
     finally:
-        with contextlib.suppress(OSError, serial.SerialException):
-            line.close()
+        _close(line)
 
 
 def _opened(port: str) -> Line:
@@ -102,57 +67,53 @@ def _opened(port: str) -> Line:
         with contextlib.suppress(TransportError, OSError, ValueError):
             return Line(port, timeout=_TRY_SECONDS)  # pyright: ignore[reportArgumentType]
         time.sleep(pause)
-    raise _why_closed(port)
+    raise why_closed(port)
 
 
-def _why_closed(port: str) -> PortError:
-    # mpremote says only that it failed.
-    if _is_missing(port):
-        return PortError(f"no port {port}: {_choice(ports())}")
-    if os.name == "posix" and not os.access(port, os.R_OK | os.W_OK):
-        return PortError(
-            f"{port}: not permitted; add yourself to its group ({_group(port)}):"
-            f" sudo usermod -aG {_group(port)} $USER, then log in again"
-        )
-    users = _users(port) if os.path.exists(port) else []
-    if users:
-        return PortError(f"{port} is busy: {', '.join(users)} has it; end that, then run again")
-    return PortError(f"{port} cannot be opened; end what uses it, or plug the board in again")
+@contextlib.contextmanager
+def open_repl(
+    port: str, on_port: Callable[[str], None], told: Callable[[str], None]
+) -> Iterator[Line]:
+    """The port with its board in the raw REPL; a port that is missing is waited for.
 
+    A board whose program fails restarts every few seconds, and one with USB of its own takes its
+    port with it: it is entered as soon as the port is back. on_port, told: as connect()'s.
 
-def _group(port: str) -> str:
+    Raises:
+        PortError: as open_line(), and no MicroPython answers. BoardGone: it restarts for ever.
+    """
+    place = Place(port, told)
+    on_port(place.name)
+    line = _entered(place)
     try:
-        return Path(port).group()
-    except (KeyError, OSError, NotImplementedError):
-        return "dialout"
+        yield line
+    finally:
+        _close(line)
 
 
-def _users(port: str) -> list[str]:
-    """Who has locked the port; where the system does not say, who has it open."""
-    state = os.stat(port)
-    name = f"{os.major(state.st_dev):02x}:{os.minor(state.st_dev):02x}:{state.st_ino}"
-    try:
-        locks = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
-    except OSError:
-        return []
-    # 1: FLOCK ADVISORY WRITE pid major:minor:inode 0 EOF
-    pids = [int(words[4]) for words in locks if len(words) > 5 and words[5] == name]
-    return [_program(pid) for pid in pids or _openers(os.path.realpath(port))]
+def _entered(place: Place) -> Line:
+    gone = None
+    for _ in range(_RESTARTS):
+        name = place.wait()
+        try:
+            line = _opened(name)
+        except NoPort:  # again
+            continue
+        try:
+            line.enter()
+            return line
+        except BoardGone as error:
+            gone = error
+            _close(line)
+        except BaseException:
+            _close(line)
+            raise
+    raise gone or NoPort(f"{place.name} comes and goes; plug the board in again")
 
 
-def _openers(port: str) -> Iterator[int]:
-    for fd in Path("/proc").glob("[0-9]*/fd/*"):
-        pid = int(fd.parts[2])
-        with contextlib.suppress(OSError):
-            if pid != os.getpid() and os.readlink(fd) == port:
-                yield pid
-
-
-def _program(pid: int) -> str:
-    try:
-        return f"{Path(f'/proc/{pid}/comm').read_text().strip()} (process {pid})"
-    except OSError:
-        return f"process {pid}"
+def _close(line: Line) -> None:
+    with contextlib.suppress(OSError, serial.SerialException):
+        line.close()
 
 
 class Line(SerialTransport):
@@ -162,6 +123,28 @@ class Line(SerialTransport):
         self.entered = False  # from here on a restart is an error
         self.heard = bytearray()
         super().__init__(*args, **kwargs)
+        self.serial.write_timeout = _TAKES
+
+    def close(self) -> None:
+        """Let go of the port, whatever has become of it: mpremote's leaves a dead one open."""
+        with contextlib.suppress(OSError, serial.SerialException):
+            self.serial.rts = False  # before DTR, as mpremote has it: else it may be a reset
+            self.serial.dtr = False
+        self.serial.close()
+
+    def send(self, data: bytes) -> None:
+        """Raises PortError: nobody takes it."""
+        try:
+            self.serial.write(data)
+        except serial.SerialTimeoutException:
+            raise self.stuck() from None
+
+    def stuck(self) -> PortError:
+        """The error of a write that came to no end."""
+        return PortError(
+            f"{self.device_name}: the board takes nothing that is sent; press its RESET button,"
+            " then run this again"
+        )
 
     def read_until(
         self, min_num_bytes, ending, timeout=10, data_consumer=None, timeout_overall=None
@@ -189,7 +172,46 @@ class Line(SerialTransport):
 
     def _notice_restart(self) -> None:
         if any(word in self.heard for word in _STARTS):
-            raise BoardGone("the board restarted in the middle of the work")
+            raise _restarted()
+
+    def lost(self) -> BoardGone:
+        """The error of an exchange that broke off: a board that restarts says so after it."""
+        heard = bytearray()
+        end = time.monotonic() + _AFTER_SECONDS
+        self.serial.timeout = _QUIET_SECONDS
+        try:
+            while time.monotonic() < end and (data := self.serial.read(1)):
+                heard += data
+                if data == b"\n" and any(word in heard for word in _STARTS):
+                    return _restarted()
+        except (OSError, serial.SerialException):
+            return self.vanished()
+        if heard:
+            return BoardGone(f"the board said {_quoted(heard)} in the middle of the work")
+        return BoardGone("the board fell silent in the middle of the work")
+
+    def vanished(self) -> BoardGone:
+        """The error of a port that is there no more."""
+        return BoardGone(f"{self.device_name} is gone in the middle of the work")
+
+    def interrupt(self) -> None:
+        """End what the board was told to do, as it was not waited for: the raw REPL again.
+
+        Raises:
+            TransportError: no prompt came. OSError.
+        """
+        self.entered = False
+        self.serial.timeout = _TRY_SECONDS
+        for _ in range(_INTERRUPTS):
+            with contextlib.suppress(TransportError):
+                self._to_raw_repl(False, _TRY_SECONDS)
+                self.serial.timeout = _PATIENCE
+                return
+        raise TransportError("expected the prompt of the raw REPL")
+
+    def _to_raw_repl(self, soft_reset: bool, seconds: float) -> None:
+        with contextlib.redirect_stdout(io.StringIO()):  # mpremote prints what came
+            self.enter_raw_repl(soft_reset, seconds)
 
     def enter(self) -> None:
         """Stop what the board is doing; soft reset, so that only boot.py has run; raw REPL.
@@ -203,20 +225,25 @@ class Line(SerialTransport):
         self.serial.timeout = _TRY_SECONDS
         for _ in range(_TRIES):
             try:
-                with contextlib.redirect_stdout(io.StringIO()):  # mpremote prints what came
-                    self.enter_raw_repl(False, _TRY_SECONDS)
-                    self.enter_raw_repl(True, _RESET_SECONDS)
+                self._to_raw_repl(False, _TRY_SECONDS)
+                self._to_raw_repl(True, _RESET_SECONDS)
                 self.entered = True
                 self.serial.timeout = _PATIENCE
                 return
             except TransportError:
                 said = bytes(self.heard) or said
+            except serial.SerialTimeoutException:
+                raise self.stuck() from None
             except (OSError, serial.SerialException):
                 raise BoardGone(f"{self.device_name} is gone") from None
         raise PortError(
             f"{self.device_name}: expected MicroPython's prompt, got {_quoted(said)}; press the"
             " board's RESET button and run this again, or flash MicroPython (instar flash)"
         )
+
+
+def _restarted() -> BoardGone:
+    return BoardGone("the board restarted in the middle of the work")
 
 
 def _quoted(said: bytes) -> str:
