@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from instar_tools.masking import TELLING, outlined, without_secrets
+from instar_tools.masking import TELLING, outlined, said_to_be_set, without_secrets
 
 SECRET_NAMES = (
     "psk",
@@ -79,3 +79,12 @@ def test_secret_settings_are_masked_by_their_names():
     values = {"tenant_token": "a-tenant-token", "watchdog": 30, "key": "here no secret"}
     shown = {"tenant_token": "a-te… (14 characters)", "watchdog": 30, "key": "here no secret"}
     assert without_secrets(values, ["tenant_token"]) == shown
+
+
+def test_of_what_is_only_said_to_be_set_nothing_is_shown():
+    values = {"wifi_password": "correct horse battery", "tenant_token": "", "watchdog": 30}
+    shown = {"wifi_password": "set", "tenant_token": "", "watchdog": 30}
+    assert without_secrets(values, ["wifi_password", "tenant_token"], said_to_be_set) == shown
+    nested = {"wifi_password": [{"a": 12345}, None]}
+    shown = {"wifi_password": [{"a": "set"}, None]}
+    assert without_secrets(nested, ["wifi_password"], said_to_be_set) == shown

@@ -3,18 +3,29 @@
 
 from __future__ import annotations
 
+import binascii
 import json
 import os
 import re
 import stat
+import struct
 
+import click
 import pytest
 from click.testing import CliRunner
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_der_private_key,
+)
 from own_certificates import self_signed
 
 from instar_tools.board_code import BOARD
 from instar_tools.cli import main
+from instar_tools.identity_key import public_half
+from instar_tools.key_cmd import generate, private_pem, public_pem
 
 KEY = "an-external-key-of-this-board"
 CRYPTO = "12345678910111213141516171819202"
@@ -74,7 +85,7 @@ def test_the_least_that_a_board_needs(desk):
     der = (desk.folder / "bootstrap-ca-1.der").read_bytes()
     assert der == self_signed("one")[0].public_bytes(Encoding.DER)
     assert stat.S_IMODE((desk.folder / "instar.json").stat().st_mode) == 0o600
-    assert "an-e… (29 characters)" in output
+    assert "external_key" in output and "an-e" not in output and "29 char" not in output
     assert "/bootstrap-ca-1.der: CN=one, until 2099-01-01" in output
     assert "<MAC address of the board" in output and "env.INSTAR_EXTERNAL_KEY" in output
 
@@ -297,6 +308,41 @@ def test_force_removes_what_is_not_written_now(desk):
     assert "Removed" in desk.plain("--force")
     assert desk.files() == ["bootstrap-ca-2.der.old", "instar.json"]
     assert "Removed" not in desk.plain("--force")
+
+
+def test_an_identity_key_stays(desk):
+    output = desk.plain("--identity-key", "host")
+    public = output[output.index("-----BEGIN PUBLIC") :].partition("-----END PUBLIC")[0]
+    record = desk.folder / ".instar" / "identity-key"
+    before = record.read_bytes()
+    (desk.root / "own.pem").write_bytes(private_pem(load_der_private_key(before[12:], None)))
+    for choice in "host", desk.root / "own.pem":
+        output = desk.plain("--force", "--identity-key", choice)
+        assert "There is an identity key already, which stays" in output and public in output
+    (desk.root / "other.pem").write_bytes(private_pem(generate("p256")))
+    words = ("--force", "--identity-key", desk.root / "other.pem")
+    assert "it stays, because with another key" in desk.plain(*words, code=1)
+    assert record.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "kind", ["p256", "rsa"], ids=["without its public half, as a board writes it", "rsa"]
+)
+def test_the_public_half_of_a_record(kind):
+    key = generate(kind)
+    der = key.private_bytes(Encoding.DER, PrivateFormat.TraditionalOpenSSL, NoEncryption())
+    if kind == "p256":
+        number = key.private_numbers().private_value.to_bytes(32, "big")
+        der = bytes.fromhex("30310201010420") + number
+        der += bytes.fromhex("a00a06082a8648ce3d030107")
+    record = struct.pack("<4sII", b"iST1", len(der), binascii.crc32(der)) + der
+    assert public_half(record) == public_pem(key).decode()
+    for damaged in record[:-1], record[:20] + b"?" + record[21:], b"", record[:12]:
+        with pytest.raises(click.ClickException, match="identity-key is damaged: "):
+            public_half(damaged)
+    other = struct.pack("<4sII", b"iST1", 3, binascii.crc32(b"key")) + b"key"
+    with pytest.raises(click.ClickException, match="expected a P-256 or RSA key"):
+        public_half(other)
 
 
 def test_the_configuration_names_mender_where_the_factory_does_not(desk):

@@ -14,7 +14,7 @@ from lab import STORE_HEADER, image
 from instar_tools import deploy_cmd, slot_builder
 from instar_tools.board_code import BOARD
 from instar_tools.cable.deploy_plan import Wanted
-from instar_tools.cable.port import BoardError, Info, WrongBoard
+from instar_tools.cable.port import BoardError, Info, Link, WrongBoard
 from instar_tools.image_builder import compiled, read_tree
 from instar_tools.paths import FIRMWARE, LIB
 from instar_tools.real_boards import BOARDS
@@ -283,7 +283,10 @@ def test_programs_of_somebody_are_kept(tmp_path, small):
         assert not {"boot.py.old", "main.py.old3"} & set(tree)
 
 
-def test_an_update_that_is_under_way(cable):
+def test_an_update_that_is_under_way(cable, monkeypatch):
+    given_up = []
+    reset = Link.reset
+    monkeypatch.setattr(Link, "reset", lambda *words: given_up.append(words[1:]) or reset(*words))
     with cable.plugged():
         cable.deploy()
         with cable.link() as link:
@@ -292,7 +295,10 @@ def test_an_update_that_is_under_way(cable):
         new = cable.app("new", "version = 2\n")
         assert "the board has an update under way" in cable.deploy("--app", new, code=1)
         assert name_and_slot(cable) == (None, "/a")
+        cable.deploy("--app", new, "--force", "--dry-run")
+        assert (True,) not in given_up  # firmware on trial goes on
         cable.deploy("--app", new, "--force")
+        assert given_up[-1] == (True,)
         tree = cable.tree()
         assert ".instar/update" not in tree and "b/app.mpy" in tree
 

@@ -5,14 +5,17 @@ board that was deployed and provisioned so works."""
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from cable import Cable
+from click.testing import CliRunner
 from cryptography.hazmat.primitives.serialization import Encoding
 from lab import STORE_HEADER
 from own_certificates import self_signed
 
 from instar_tools import key_cmd
+from instar_tools.cli import main
 from instar_tools.key_cmd import private_pem, public_pem
 
 BOTH = ["ESP32_GENERIC", "RPI_PICO_W"]
@@ -58,15 +61,18 @@ def test_settings_and_a_key_for_a_new_board(cable):
             "wifi_password": WIFI,
             "device_type": "esp32",
         }
-        # The same again changes nothing, another key is refused, other settings need --force.
-        provision(cable, *words[:-2], env=ENV)
-        assert f"an identity key already: {KEY}" in provision(cable, *words, env=ENV, code=1)
+        # Nothing of the secrets is shown, but for that they are there.
+        assert re.search("tenant_token +│ set ", said) and re.search("wifi_password +│ set ", said)
+        assert TENANT[:4] not in said and f"({len(WIFI)} ch" not in said
+        # The same again changes nothing, and shows the same key; other settings need --force.
+        before = cable.tree()
+        again = provision(cable, *words, env=ENV)
+        assert "There is an identity key already, which stays" in again
+        assert public_of(again) == public_of(said) and cable.tree() == before
         other = ("--mender-url", "https://other.example.org")
         assert "there already: /instar.json; --force" in provision(cable, *other, code=1)
-        assert "an identity key already" in provision(
-            cable, *other, "--force", "--identity-key", "host", code=1
-        )
-        provision(cable, *other, "--force")
+        again = provision(cable, *other, "--force", "--identity-key", "host")
+        assert public_of(again) == public_of(said)
         with cable.link() as link:
             assert json.loads(link.read("/instar.json"))["mender_url"] == other[1]
             assert link.read(KEY) == key
@@ -91,6 +97,26 @@ def test_a_key_from_a_file(cable, tmp_path):
         with cable.link() as link:
             number = key.private_numbers().private_value.to_bytes(32, "big")
             assert number in link.read(KEY)[STORE_HEADER:]
+            link.reset()
+        # The very same key is done already; another one would be another device.
+        said = provision(cable, *MENDER, "--identity-key", tmp_path / "key.pem")
+        assert "an identity key already, which stays" in said
+        assert public_pem(key).decode() in said
+        (tmp_path / "key.pem").write_bytes(private_pem(key_cmd.generate("p256")))
+        said = provision(cable, *MENDER, "--identity-key", tmp_path / "key.pem", code=1)
+        assert f"there is an identity key already: {KEY}; it stays, because with" in said
+    # So it is where the flash file is written to.
+    for choice, code in ("host", 0), (tmp_path / "key.pem", 1):
+        words = ["--flash", cable.path, "--force", "--ca", cable.ca, *MENDER]
+        words = ["provision", *words, "--identity-key", choice]
+        done = CliRunner().invoke(main, [str(word) for word in words])
+        assert done.exit_code == code, done.output
+        assert (public_pem(key).decode() in done.output) is (code == 0)
+
+
+def public_of(said):
+    """The public key in what was printed."""
+    return said[said.index("-----BEGIN PUBLIC") : said.index("-----END PUBLIC")].strip()
 
 
 def test_a_key_that_a_board_without_instar_cannot_make(cable):
@@ -113,7 +139,7 @@ def test_a_board_whose_power_fails_between_two_files(cable):
         assert "run this again" in said
         assert {KEY[1:], "ca-1.der"} < set(cable.tree())
         assert "instar.json" not in cable.tree()
-        provision(cable, *MENDER)
+        assert "already, which stays" in provision(cable, *MENDER, "--identity-key", "host")
         tree = cable.tree()
         assert expected.keys() == tree.keys()
         assert expected["instar.json"] == tree["instar.json"]
@@ -152,9 +178,12 @@ def test_a_board_from_the_bag_works(tmp_path, server, kind):
         said = cable.command("provision", *words, env={"INSTAR_WIFI_PASSWORD": ""})
         board.wait("idle")
         (device,) = server.devices()
-        assert device["auth_sets"][0]["pubkey"].strip() in said
+        public = device["auth_sets"][0]["pubkey"].strip()
+        assert public in said
         assert artifact_name(server) == "release-1"
-        board.press_reset()
+        # The board made the key, and shows its public half as often as somebody asks.
+        said = cable.command("provision", *words, env={"INSTAR_WIFI_PASSWORD": ""})
+        assert "already, which stays" in said and public in said
         said = cable.deploy("--app", cable.app("new"), "--artifact-name", "release-2")
         assert "slot /b: 1 files to send" in said
         board.wait("idle")

@@ -1,7 +1,8 @@
 """What of a secret may be shown: enough to recognise it, too little to use it.
 
 masked("c02ff576-ccd5-40f6")           # "c02f… (18 characters)"
-without_secrets(settings, names)       # the same object, those masked
+without_secrets(settings, names)       # the same object, those masked; or another way, such as
+without_secrets(settings, names, said_to_be_set)     # "set", with nothing of it
 outlined({"room": "7", "limit": 30})   # {"room": "string, 1 characters", "limit": 30}
 Veil([external_key]).over(answer)      # the same object, without that key in any text
 """
@@ -10,7 +11,7 @@ Veil([external_key]).over(answer)      # the same object, without that key in an
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 _SHOWN = 4
@@ -52,15 +53,24 @@ def masked(secret: str) -> str:
     return f"{shown}… ({len(secret)} characters)"
 
 
-def without_secrets(value: Any, names: Collection[str]) -> Any:
-    """The same JSON, masked under the names of secrets; in URLs user and password, too."""
+def said_to_be_set(secret: str) -> str:
+    """Only whether there is one."""
+    return "set" if secret else ""
+
+
+def without_secrets(
+    value: Any, names: Collection[str], hide: Callable[[str], str] = masked
+) -> Any:
+    """The same JSON, hidden under the names of secrets; in URLs user and password, too."""
     if isinstance(value, dict):
         return {
-            name: _all_masked(inner) if name in names else without_secrets(inner, names)
+            name: _all_hidden(inner, hide)
+            if name in names
+            else without_secrets(inner, names, hide)
             for name, inner in value.items()
         }
     if isinstance(value, list):
-        return [without_secrets(inner, names) for inner in value]
+        return [without_secrets(inner, names, hide) for inner in value]
     return _WHO_ASKS.sub("****", value) if isinstance(value, str) else value
 
 
@@ -92,12 +102,12 @@ def _kind(value: Any) -> str | None:
     raise TypeError(f"expected JSON, got {type(value).__name__}")
 
 
-def _all_masked(value: Any) -> Any:
+def _all_hidden(value: Any, hide: Callable[[str], str]) -> Any:
     if isinstance(value, dict):
-        return {name: _all_masked(inner) for name, inner in value.items()}
+        return {name: _all_hidden(inner, hide) for name, inner in value.items()}
     if isinstance(value, list):
-        return [_all_masked(inner) for inner in value]
-    return value if value is None or isinstance(value, bool) else masked(str(value))
+        return [_all_hidden(inner, hide) for inner in value]
+    return value if value is None or isinstance(value, bool) else hide(str(value))
 
 
 class Veil:

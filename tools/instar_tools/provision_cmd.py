@@ -26,7 +26,7 @@ from .cable import provision_port
 from .cable.port import Link, WrongBoard, board_of, connect
 from .factory import EXTERNAL_KEY, FILE, SETTINGS_PATH, Factory, trust_options
 from .identity_key import IdentityKey
-from .masking import without_secrets
+from .masking import said_to_be_set, without_secrets
 from .provision_steps import next_steps
 from .provisioning import Written
 
@@ -116,18 +116,19 @@ def provision(
     if url and url.lower().startswith("http://") and not secure:
         click.echo("Warning: without --secure the external key can be read on the way.", err=True)
     if done.public_pem:
-        click.echo(f"The identity key's public half:\n{done.public_pem}")
+        _tell_key(done)
     next_steps(made.settings, done.identity)
 
 
 @dataclass(frozen=True)
 class _Done:
     """identity: who the board will say it is. public_pem: of its identity key; empty if the board
-    makes that later."""
+    makes that later. had_key: it had that before."""
 
     written: Written
     identity: str
     public_pem: str
+    had_key: bool
 
 
 def _factory(
@@ -197,16 +198,18 @@ def _onto_board(
     with connect(port, lambda name: click.echo(f"{name}: connecting"), secrets=hidden) as link:
         try:
             _add_device_type(made, link)
-            if makes_key:
+            there = provision_port.present_key(link) if makes_key else ""
+            if makes_key and not there:
                 provision_port.check_makes_key(link)
             written = provision_port.into_board(link, made.files(), force, key)
-            public = key.public_pem if key else ""
-            if makes_key:
+            there = there or written.there
+            public = there or (key.public_pem if key else "")
+            if makes_key and not there:
                 public = provision_port.make_key(link)
             identity = _given_identity(made.settings) or provision_port.mac(link)
         finally:
             link.reset()  # back to its work, or to the start of it
-    return _Done(written, identity, public)
+    return _Done(written, identity, public, bool(there))
 
 
 def _add_device_type(made: Factory, link: Link) -> None:
@@ -228,7 +231,8 @@ def _into_files(
     except OSError as error:
         raise click.ClickException(f"cannot write the settings: {error}") from None
     identity = _given_identity(made.settings) or (_mac(flash) if flash else _UNKNOWN_MAC)
-    return _Done(written, identity, key.public_pem if key else "")
+    public = written.there or (key.public_pem if key else "")
+    return _Done(written, identity, public, bool(written.there))
 
 
 def _given_identity(settings: dict) -> str | None:
@@ -244,7 +248,7 @@ def _mac(flash: Path) -> str:
 def _tell(place: str | Path | None, made: Factory, hidden: list[str]) -> None:
     click.echo(f"{place}: {SETTINGS_PATH}")
     table = Table("setting", "value")
-    for name, value in without_secrets(made.settings, hidden).items():
+    for name, value in without_secrets(made.settings, hidden, said_to_be_set).items():
         text = value if isinstance(value, str) else json.dumps(value)
         table.add_row(name, Text(text, overflow="fold"))
     Console().print(table)
@@ -252,6 +256,12 @@ def _tell(place: str | Path | None, made: Factory, hidden: list[str]) -> None:
     for path in made.beside:
         click.echo(f"{path}{_about(authorities.get(path))}")
     click.echo()
+
+
+def _tell_key(done: _Done) -> None:
+    if done.had_key:
+        click.echo("There is an identity key already, which stays: it is who the board is.\n")
+    click.echo(f"The identity key's public half:\n{done.public_pem}")
 
 
 def _tell_of_old(removed: list[str], folder: Path | None) -> None:

@@ -21,14 +21,14 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import click
 
 from .board_code import answers, run, write_rom
 from .factory import SETTINGS_PATH
-from .identity_key import RECORD, IdentityKey
+from .identity_key import RECORD, IdentityKey, public_half
 from .key_cmd import write_file
 from .simulated.board_kinds import kind_of
 from .simulated.board_process import emulation
@@ -49,11 +49,13 @@ class Refused(click.ClickException):
 @dataclass(frozen=True)
 class Written:
     """secret: the names of the settings that are. removed: files by their path on the board.
-    record: what the board's store holds of the identity key; empty without one."""
+    record: what the board's store is to hold of the identity key; empty without one. there: the
+    public half of the key that it had already, and keeps."""
 
     secret: list[str]
     removed: list[str]
     record: bytes = field(default=b"", repr=False)
+    there: str = ""
 
 
 def into_folder(
@@ -67,8 +69,8 @@ def into_folder(
     places = {path: folder / path.lstrip("/") for path in files}
     record = folder / RECORD.lstrip("/")
     refuse_present([place for place in places.values() if place.exists()], force)
-    if key and record.exists():
-        raise has_key(record)
+    there = public_half(record.read_bytes()) if key and record.exists() else ""
+    key = to_write(key, there, record)
     written = checked(files, dict(_beside(folder, files)), key)
     folder.mkdir(parents=True, exist_ok=True)
     if key:
@@ -79,7 +81,7 @@ def into_folder(
     left = _left_over(folder, files) if force else []
     for path in left:
         (folder / path.lstrip("/")).unlink()
-    return Written(written.secret, left)
+    return Written(written.secret, left, there=there)
 
 
 def checked(
@@ -143,7 +145,7 @@ def into_flash(
     with tempfile.TemporaryDirectory(dir=flash.parent, prefix=f".{flash.name}.") as scratch:
         copy = Path(scratch, "flash")
         shutil.copy(flash, copy)
-        written = _checked(copy, files, key, emulation=str(emulation()), replace=force)
+        written = _checked(copy, files, key, emulation=str(emulation()), force=force)
         os.replace(copy, flash)
     return written
 
@@ -152,7 +154,7 @@ def _checked(
     flash: Path,
     files: Mapping[str, bytes],
     key: IdentityKey | None,
-    replace: bool = True,
+    force: bool = True,
     **more,
 ) -> Written:
     with tempfile.TemporaryDirectory() as scratch:
@@ -160,7 +162,7 @@ def _checked(
             "rom": str(write_rom(Path(scratch, "rom"))),
             "flash": str(flash),
             "files": {path: data.hex() for path, data in files.items()},
-            "replace": replace,
+            "replace": force,
             "made": MADE,
             "stay": staying(files),
             "key": key.der.hex() if key else "",
@@ -169,7 +171,9 @@ def _checked(
         (found,) = answers(run("provision.py", options, heap=_HEAP))
     refuse_present(found.get("there", []), False)
     if "has_key" in found:
-        raise has_key(RECORD)
+        there = public_half(bytes.fromhex(found["has_key"]))
+        key = to_write(key, there, RECORD)
+        return replace(_checked(flash, files, key, force, **more), there=there)
     if found["problem"]:
         raise Refused(f"the board would refuse this: {found['problem']}")
     return Written(found["secret"], found["removed"], bytes.fromhex(found["record"] or ""))
@@ -182,9 +186,17 @@ def refuse_present(paths: Sequence[str | Path], force: bool) -> None:
         raise Refused(f"there already: {names}; --force replaces them")
 
 
-def has_key(place: str | Path) -> Refused:
-    """The refusal of another identity key."""
-    return Refused(
-        f"there is an identity key already: {place}; it stays, because with another key this"
-        " would be another device: run this again without --identity-key"
-    )
+def to_write(key: IdentityKey | None, there: str, place: str | Path) -> IdentityKey | None:
+    """The key, or None where a board needs none. there: the public half of the one that it has.
+
+    Raises:
+        Refused: that is another one.
+    """
+    if not key or not there:
+        return key
+    if not key.new and key.public_pem.split() != there.split():
+        raise Refused(
+            f"there is an identity key already: {place}; it stays, because with another key this"
+            " would be another device: run this again without --identity-key"
+        )
+    return None

@@ -1,7 +1,7 @@
 # Would a board start with these factory settings? Its own code says so, on the file system that
 # they are written to:  micropython tools/instar_tools/board/provision.py < options.json
 # Prints `ready`, then one line of JSON: {"there": [paths]} if files are there already and may not
-# be replaced; {"has_key": true} if there is an identity key and another was given; else
+# be replaced; {"has_key": its record in hex} if there is an identity key and one was given; else
 # {"problem": null or text, "secret": [names of settings that are], "removed": [paths], "record":
 # the identity key's record in hex, or null}.
 #
@@ -83,8 +83,12 @@ def put_key(der):
 
     keys.load(der)
     Store("/.instar").put("identity-key", der)
+    return record_of_key()
+
+
+def record_of_key():
     with open(_KEY, "rb") as file:
-        return file.read(4096).hex()
+        return file.read(8192).hex()
 
 
 def answer(options):
@@ -92,7 +96,7 @@ def answer(options):
     if found and not options["replace"]:
         return {"there": found}
     if options["key"] and exists(_KEY):
-        return {"has_key": True}  # nothing replaces it: another key is another device
+        return {"has_key": record_of_key()}  # nothing replaces it: it is who the device is
     from instar import options as known
     from instar.errors import InstarError
 

@@ -69,6 +69,14 @@ def make_key():
     return _drive(key.public_pem())
 
 
+def public_half():
+    """Of the identity key in the store, as PEM. Some seconds."""
+    from instar.crypto import keys
+    from instar.store import Store
+
+    return _drive(keys.load(Store(_STATE).get("identity-key")).public_pem())
+
+
 def _drive(steps):
     from hands import feed
 

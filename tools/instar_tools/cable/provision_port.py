@@ -2,7 +2,7 @@
 
     with connect(port, secrets=secret_values) as link:
         written = into_board(link, factory.files(), force=False, key=identity_key)
-        pem = make_key(link)             # or the board makes its identity key itself
+        pem = present_key(link) or make_key(link)     # or the board makes its identity key itself
         link.reset()
 
 Before anything is written the board's own code looks at the settings, under MicroPython on the
@@ -20,16 +20,16 @@ import click
 
 from ..board_code import BOARD
 from ..factory import SETTINGS_PATH
-from ..identity_key import RECORD, IdentityKey
+from ..identity_key import RECORD, IdentityKey, public_half
 from ..provisioning import (
     MADE,
     Refused,
     Written,
     checked,
-    has_key,
     refuse_present,
     spoken_of,
     staying,
+    to_write,
 )
 from .deploy_plan import sha256
 from .port import BoardError, Link
@@ -51,8 +51,8 @@ def into_board(
     changed = {path: data for path, data in files.items() if link.sha256(path) != sha256(data)}
     old = link.call("configuration")
     refuse_present([path for path in changed if _exists(link, path)] + old, force)
-    if key and _exists(link, RECORD):
-        raise has_key(RECORD)
+    there = present_key(link) if key else ""
+    key = to_write(key, there, RECORD)
     kept = {path: link.read(path) for path in spoken_of(files) if _exists(link, path)}
     written = checked(files, kept, key)
     removed = old + (link.call("left_over", MADE, staying(files)) if force else [])
@@ -61,7 +61,7 @@ def into_board(
         link.call("state_folder")
         changed = {RECORD: written.record, **changed}
     _write(link, changed)
-    return Written(written.secret, sorted(removed))
+    return Written(written.secret, sorted(removed), there=there)
 
 
 def _prepare(link: Link) -> None:
@@ -81,11 +81,18 @@ def _write(link: Link, files: Mapping[str, bytes]) -> None:
     link.call("put_in_place", sorted(files, key=lambda path: path == SETTINGS_PATH), _NEW)
 
 
-def check_makes_key(link: Link) -> None:
-    """Raise Refused if the board cannot make an identity key, or has one."""
+def present_key(link: Link) -> str:
+    """The public half, as PEM, of the identity key that the board has; empty without one."""
     _prepare(link)
-    if _exists(link, RECORD):
-        raise has_key(RECORD)
+    if not _exists(link, RECORD):
+        return ""
+    if link.info.instar:  # the private half stays where it is
+        return link.call("public_half", seconds=_KEY_SECONDS)
+    return public_half(link.read(RECORD))
+
+
+def check_makes_key(link: Link) -> None:
+    """Raise Refused if the board cannot make an identity key."""
     if not link.info.instar:
         raise Refused(
             "--identity-key board: expected instar on the board, found none; run instar deploy"
@@ -94,7 +101,8 @@ def check_makes_key(link: Link) -> None:
 
 
 def make_key(link: Link) -> str:
-    """The board makes its identity key: the public half as PEM. After check_makes_key()."""
+    """The board makes its identity key: the public half as PEM. After present_key(), which found
+    none, and check_makes_key()."""
     try:
         return link.call("make_key", seconds=_KEY_SECONDS)
     except BoardError as error:
