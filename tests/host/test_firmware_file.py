@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
+import tracemalloc
 
 import click
 import pytest
@@ -94,7 +96,8 @@ def test_a_file_cut_off_anywhere_is_refused(refused, chip):
     whole = official("v1.29.0", chip)
     table = TABLE_ADDRESS - BOOTLOADER_AT[chip]
     app = APP_AT - BOOTLOADER_AT[chip]
-    for size in (24, 900, table, table + 3071, app, app + 23, app + 25, len(whole) - 1):
+    ends = (24, 900, table, table + 3071, *range(app, app + 26), len(whole) - 1)
+    for size in ends:
         refused(whole[:size], "cut off")
 
 
@@ -115,6 +118,23 @@ def test_one_flipped_bit_is_found(refused, place, words):
     data = bytearray(official("v1.29.0"))
     data[place - 0x1000 if place > 0 else place] ^= 0x20
     refused(data, words)
+
+
+@pytest.mark.parametrize("header", [0, APP_AT - 0x1000])
+def test_any_flipped_bit_of_the_headers_is_found(refused, header):
+    data = bytearray(official("v1.29.0"))
+    for bit in range(8 * 32):  # the first segment's, too
+        data[header + bit // 8] ^= 1 << bit % 8
+        refused(data, chip="esp32")
+        data[header + bit // 8] ^= 1 << bit % 8
+
+
+@pytest.mark.parametrize("flag", [0, 3])
+def test_an_image_whose_sha256_is_switched_off_is_damaged(refused, flag):
+    for start, what in ((0, "boot loader"), (APP_AT - 0x1000, "application")):
+        data = bytearray(official("v1.29.0"))
+        data[start + 23] = flag
+        refused(data, f"the {what} is damaged", "download the file again")
 
 
 def test_a_table_without_an_application(refused):
@@ -194,9 +214,25 @@ def test_incomplete_and_damaged_uf2_files(refused_uf2):
     refused_uf2(good[:-1], "4 blocks expected, 3 are there")
     refused_uf2([good[0], *good[2:]], "4 blocks expected, 3 are there")
     refused_uf2([*good[:2], good[1], good[3]], "4 are there, or not in their order")
+    refused_uf2([*good[:3], block(3, 5, bytes(256))], "4 or 5 blocks expected, 4 are there")
     refused_uf2([good[0], good[1][:4] + bytes(508), *good[2:]], "block 1 is damaged")
     refused_uf2([good[0], good[1][:-1] + b"\0", *good[2:]], "block 1 is damaged")
     refused_uf2([block(0, 1, bytes(128))], "blocks of 256 bytes expected, one has 128")
+
+
+def test_the_numbers_of_a_uf2_are_checked_before_they_are_believed(refused_uf2):
+    good = blocks(program())
+    tracemalloc.start()
+    for bit in range(8 * 20, 8 * 28):  # number, total
+        for i in (0, 3):
+            bad = bytearray(good[i])
+            bad[bit // 8] ^= 1 << bit % 8
+            refused_uf2([*good[:i], bad, *good[i + 1 :]], "or not in their order")
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()
+    every = [block(i, 1 << 31, program()[256 * i : 256 * (i + 1)]) for i in range(4)]
+    refused_uf2(every, "2147483648 blocks expected, 4 are there")
+    refused_uf2([block(0, 1, bytes(256), flags=0x2001)], "some blocks expected, 0 are there")
 
 
 def test_a_uf2_for_another_chip_or_board(refused_uf2):
@@ -238,25 +274,25 @@ def test_the_drive_gets_the_file_and_has_to_be_the_right_one(read_uf2, tmp_path)
     assert (drive / "firmware.uf2").read_bytes() == file.data
 
 
-@pytest.mark.parametrize("restarts", [True, False])
-def test_a_drive_that_goes_when_it_has_all_is_no_failure(
-    read_uf2, tmp_path, monkeypatch, restarts
-):
+@pytest.mark.parametrize("board", ["is gone", "is gone, and Linux knows its files", "is there"])
+def test_a_drive_that_goes_when_it_has_all_is_no_failure(read_uf2, tmp_path, monkeypatch, board):
     file = read_uf2(blocks(program()))
     info = tmp_path / "INFO_UF2.TXT"
     info.write_text("Board-ID: RPI-RP2\n")
 
     def gone(descriptor):
-        if restarts:
+        if board != "is there":
             info.unlink()
+        if "knows" in board:
+            info.mkdir()  # it exists, and cannot be read
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(uf2.os, "fsync", gone)
-    if restarts:
+    expected = contextlib.nullcontext()
+    if board == "is there":
+        expected = pytest.raises(OSError, match="Input/output")
+    with expected:
         uf2.copy(file, tmp_path, PICO)
-    else:
-        with pytest.raises(OSError, match="Input/output"):
-            uf2.copy(file, tmp_path, PICO)
 
 
 def test_the_table_of_the_chip_is_read_as_strictly():

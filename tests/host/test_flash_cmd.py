@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
+import sys
 import tempfile
 
 import click
@@ -13,9 +14,11 @@ import pytest
 from click.testing import CliRunner
 from uf2_build import blocks, program
 
+from instar_tools import flash_cmd
+from instar_tools.cable.serial_line import PortError
 from instar_tools.cli import main
 from instar_tools.flashing import firmware_file, flash_layout, image_tool, partitions
-from instar_tools.flashing.esptool_run import Chip, Esptool, EsptoolError
+from instar_tools.flashing.esptool_run import Chip, Esptool, EsptoolError, NoChip
 from instar_tools.flashing.flash_layout import Area
 from instar_tools.flashing.partition_table import table_binary
 from instar_tools.real_boards import BOARDS
@@ -155,6 +158,10 @@ def test_erase_keeps_nothing():
 # The command.
 
 
+def raises(error):
+    raise error
+
+
 @pytest.fixture(autouse=True)
 def scratch(tmp_path, monkeypatch):
     """What a dry run leaves for its commands goes with the test."""
@@ -197,8 +204,10 @@ def test_a_dry_run_runs_nothing_and_its_commands_work_as_they_are(official, monk
         "read-flash",
         "write-flash",
     ]
-    assert all("/dev/ttyUSB7" in line and "921600" in line for line in tools)
+    assert all("/dev/ttyUSB7" in line for line in tools)
+    assert [line[line.index("--baud") + 1] for line in tools] == ["115200", "921600", "921600"]
     written, verified = tools[1:]
+    assert "--skip-flashed" in written  # above all the table of a board that keeps its files
     assert "--no-stub" not in written and "hard-reset" in verified
     for line in (written, verified):
         for name in (word for word in line if word.endswith(".bin")):
@@ -212,6 +221,15 @@ def test_a_dry_run_of_a_file_with_slots_lays_nothing_out(official):
     lines = dry(official("esp32", OTA_4MIB), "--no-stub")
     assert not any("--from-csv" in line for line in lines)
     assert all("--no-stub" in line and "PORT" in line for line in lines if "esptool" in line)
+
+
+def test_a_dry_run_names_the_port_that_auto_finds(official, monkeypatch):
+    firmware = official("esp32", OTA_4MIB)
+    one, none = lambda port: "/dev/ttyUSB3", lambda port: raises(PortError("found none"))
+    for resolve, shown in ((one, "/dev/ttyUSB3"), (none, "PORT")):
+        monkeypatch.setattr(flash_cmd, "resolve", resolve)
+        lines = dry(firmware, "--port", "auto")
+        assert {line[line.index("--port") + 1] for line in lines if "--port" in line} == {shown}
 
 
 def test_wrong_usage_is_named(official, tmp_path):
@@ -239,21 +257,43 @@ def test_what_is_refused_before_a_port_is_opened(official, tmp_path):
     assert "no port /dev/none" in words
 
 
+class Ran:
+    """esptool's commands, and the files that each was given."""
+
+    def __init__(self):
+        self.names, self.files = [], {}
+
+
+COMMANDS = ("read-", "write-", "verify-")
+BLANK = b"\xff" * 8192
+
+
 @pytest.fixture
 def chip(monkeypatch):
-    """A port with an esptool that finds this chip, and whose commands do nothing: their names."""
-    master, slave = os.openpty()
-    ran = []
+    """A port with an esptool that finds this chip, and whose commands do nothing.
 
-    def make(fails="", **facts):
+    begins: what the file system's place begins with.
+    """
+    master, slave = os.openpty()
+    ran = Ran()
+
+    def make(fails="", begins=BLANK, **facts):
         found = {"name": "esp32", "description": "ESP32", "mac": "24:0a:c4:00:00:01"}
         found |= {"flash_mib": 4, "table": table_binary(OTA_4MIB), **facts}
 
+        def ask(tool, line):
+            if not run(tool, line):
+                raise EsptoolError("it failed")
+            (tool.folder / "found.bin").write_bytes(begins)
+
         def run(tool, line):
-            ran.append(next(word for word in line if word.endswith("-flash")))
-            return ran[-1] != fails
+            ran.names.append(next(word for word in line if word.startswith(COMMANDS)))
+            ran.files[ran.names[-1]] = [word for word in line if word.endswith(".bin")]
+            return ran.names[-1] != fails
 
         monkeypatch.setattr(Esptool, "identify", lambda tool: Chip(**found))
+        monkeypatch.setattr(image_tool, "make", image_tool.programs)
+        monkeypatch.setattr(Esptool, "ask", ask)
         monkeypatch.setattr(Esptool, "run", run)
         return ["--board", "ESP32_GENERIC", "--port", os.ttyname(slave)], ran
 
@@ -266,7 +306,7 @@ def test_what_lies_there_is_not_what_was_written(official, chip):
     words, ran = chip(fails="verify-flash")
     said = flash(*words, "--firmware", official().path, code=1)
     assert "what lies on ESP32_GENERIC is not what was written" in said and "--baud" in said
-    assert ran == ["write-flash", "verify-flash"]
+    assert ran.names == ["write-flash", "verify-flash"]
     assert "The chip has this partition table already." in said  # of MicroPython's OTA build
 
 
@@ -274,7 +314,97 @@ def test_another_chip_than_the_boards(official, chip):
     words, ran = chip(name="esp32s2", description="ESP32-S2")
     said = flash(*words, "--firmware", official().path, code=1)
     assert "has an esp32, on this port is an esp32s2" in said and "no board with that chip" in said
-    assert not ran
+    assert ran.names == ["read-mac"] and "press its RESET button" in said
+
+
+@pytest.mark.parametrize(
+    "why, facts, words",
+    [
+        ("16 MiB, the chip has 2 MiB", {"flash_mib": 2}, []),
+        ("at most expected, got 0x200000", {}, ["--app-size", "2M"]),
+        ("could not lay it out", {}, []),
+        ("Aborted!", {}, []),
+        ("it failed", {"fails": "read-flash", "table": BLANK[:3072]}, []),
+    ],
+)
+def test_what_is_refused_leaves_the_board_running(official, chip, monkeypatch, why, facts, words):
+    port, ran = chip(**facts)
+    mistakes = {"could not lay it out": click.ClickException(why), "Aborted!": KeyboardInterrupt}
+    if why in mistakes:
+        monkeypatch.setattr(image_tool, "make", lambda *args: raises(mistakes[why]))
+    said = flash(*port, "--firmware", official().path, *words, code=1)
+    assert ran.names[-1] == "read-mac" and "write-flash" not in ran.names
+    assert "Nothing was written, the board starts again as it was" in said and why in said
+
+
+def test_a_board_that_cannot_be_started_again(official, chip):
+    words, ran = chip(fails="read-mac", flash_mib=2)
+    said = flash(*words, "--firmware", official().path, code=1)
+    assert "the board still waits in its loader, press its RESET button" in said
+    assert "the chip has 2 MiB" in said and ran.names == ["read-mac"]
+
+
+def test_where_no_chip_answers_none_is_started(official, chip, monkeypatch):
+    words, ran = chip()
+    monkeypatch.setattr(Esptool, "identify", lambda tool: raises(NoChip("no chip that answers")))
+    assert "no chip that answers" in flash(*words, "--firmware", official().path, code=1)
+    assert not ran.names
+
+
+def test_a_chip_that_falls_silent_is_told_from_none(tmp_path):
+    tool = Esptool("/dev/ttyUSB7", tmp_path)
+    fail = "raise SystemExit('Failed to read')"
+    with pytest.raises(EsptoolError, match=r"(?s)Failed to read.*a lower --baud") as failure:
+        tool.ask([sys.executable, "-c", f"print('Connected to ESP32-S3 on x:'); {fail}"])
+    assert not isinstance(failure.value, NoChip)
+    with pytest.raises(NoChip, match="Hold the board's BOOT button"):
+        tool.ask([sys.executable, "-c", fail])
+
+
+@pytest.mark.parametrize(
+    "mib, words, advice",
+    [
+        (8, [], "say --erase if they may"),
+        (4, ["--app-size", "0x170000"], "or --app-size 0x180000"),
+    ],
+)
+def test_a_board_with_two_slots_does_not_lose_its_files_unasked(
+    official, chip, mib, words, advice
+):
+    port, ran = chip(flash_mib=mib)
+    line = [*port, "--firmware", official().path, *words]
+    said = flash(*line, code=1)
+    assert "its file system would go, with settings, identity key, records" in said
+    assert advice in said and ran.names == ["read-mac"]
+    said = flash(*line, "--erase")
+    assert "Erases the file system: settings, identity key, records, the application" in said
+    assert "blank-vfs.bin" in ran.files["write-flash"]
+
+
+def superblock(block):
+    at = block * 4096 + 8
+    return BLANK[:at] + b"littlefs" + BLANK[at + 8 :]
+
+
+@pytest.mark.parametrize("begins", [superblock(0), superblock(1)])
+def test_a_board_whose_table_is_lost_keeps_its_files(official, chip, begins):
+    table = table_binary(OTA_4MIB)[:64].ljust(3072, b"\xff")
+    words, ran = chip(table=table, begins=begins)
+    said = flash(*words, "--firmware", official().path)
+    assert "no partition table, but a file system" in said and "Keeps the file system" in said
+    assert ran.names == ["read-flash", "write-flash", "verify-flash"]
+    blanks = [name for name in ran.files["write-flash"] if name.startswith("blank-")]
+    assert blanks == ["blank-otadata.bin"]
+    flash(*words, "--firmware", official().path, "--erase")
+    assert ran.names[3:] == ["write-flash", "verify-flash"]
+    assert "blank-vfs.bin" in ran.files["write-flash"]
+
+
+def test_what_lies_there_by_chance_is_no_file_system(official, chip):
+    words, ran = chip(table=BLANK[:3072], begins=b"littlefs".ljust(8192))
+    said = flash(*words, "--firmware", official().path)
+    assert "no partition table." in said and "Makes a new file system" in said
+    assert ran.names == ["read-flash", "write-flash", "verify-flash"]
 
 
 def test_a_chip_that_does_not_say_enough(tmp_path, monkeypatch):
@@ -284,7 +414,7 @@ def test_a_chip_that_does_not_say_enough(tmp_path, monkeypatch):
     with pytest.raises(EsptoolError, match=r"(?s)expected esptool to name .*ESP32-S3 on"):
         tool.identify()
     said += "Chip type:   ESP32-S3 (revision v0.2)\nAuto-detected flash size: 8MB\n"
-    (tmp_path / "old-table.bin").write_bytes(b"\xff" * 3072)
+    (tmp_path / "found.bin").write_bytes(b"\xff" * 3072)
     found = tool.identify()
     assert (found.name, found.mac, found.flash_mib) == ("esp32s3", "24:0a:c4:00:00:01", 8)
     assert found.description == "ESP32-S3 (revision v0.2)"
@@ -313,6 +443,7 @@ def test_a_pico_drive_gets_the_file(pico_file, tmp_path):
     drive.mkdir()
     pico = ["--board", "RPI_PICO_W", "--firmware", pico_file, "--drive", drive]
     assert "there is no INFO_UF2.TXT" in flash(*pico, code=1)
+    assert "there is no INFO_UF2.TXT" in flash(*pico, "--dry-run", code=1)
     (drive / "INFO_UF2.TXT").write_text("Board-ID: RPI-RP2\n")
     assert f"cp {pico_file} {drive}" in flash(*pico, "--dry-run")
     assert not (drive / pico_file.name).exists()

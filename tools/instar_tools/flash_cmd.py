@@ -7,6 +7,7 @@ A Pico: the file is checked, and copied to the drive that the board is in BOOTSE
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import tempfile
 from collections.abc import Iterable
@@ -14,12 +15,11 @@ from pathlib import Path
 
 import click
 
-from .cable.serial_line import open_line, resolve
-from .flashing import firmware_file, flash_layout, image_tool, uf2
-from .flashing.esptool_run import Chip, Esptool, EsptoolError, Part
+from .cable.serial_line import AUTO, PortError, open_line, resolve
+from .flashing import firmware_file, flash_layout, flash_plan, image_tool, uf2
+from .flashing.esptool_run import BETTER_CABLE, Chip, Esptool, EsptoolError, Part
 from .flashing.firmware_file import Firmware
-from .flashing.flash_layout import Area, Layout, with_file_system
-from .flashing.partition_table import Row
+from .flashing.flash_layout import Area
 from .real_boards import BOARDS, RealBoard
 
 _UNITS = {"k": 1 << 10, "m": 1 << 20}
@@ -82,7 +82,7 @@ def flash(
     """Write MicroPython onto a board, with two slots where it can have them.
 
     Nothing is written before the file, the chip and the layout are known to fit. A board that was
-    flashed so before keeps its settings and files.
+    flashed so before keeps its settings and files; where it cannot, --erase has to be said.
 
     Exit 0: done, 1: refused or failed, 2: wrong usage.
     """
@@ -97,7 +97,7 @@ def flash(
     firmware = firmware_file.read(path, chosen.chip)
     _say(firmware)
     if dry_run:
-        tool = Esptool(port or "PORT", Path(), no_stub=no_stub, baud=baud)
+        tool = Esptool(_shown_port(port), Path(), no_stub=no_stub, baud=baud)
         _show(tool, chosen, firmware, app_size, erase)
         return
     assert port
@@ -123,17 +123,19 @@ def _say(firmware: Firmware) -> None:
 def _flash_esp32(
     tool: Esptool, board: RealBoard, firmware: Firmware, app_size: int, erase: bool
 ) -> None:
-    chip = tool.identify()
-    click.echo(f"Found {chip.description}, MAC {chip.mac}, {chip.flash_mib} MiB of flash")
-    _check_chip(board, chip)
-    layout = flash_layout.choose(board, firmware, chip.flash_mib, app_size)
-    programs = image_tool.make(firmware, layout, tool.folder)
-    old = _rows(chip)
-    areas = flash_layout.to_blank(old, layout.rows, chip.flash_mib, erase)
-    _say_plan(layout, old, areas)
-    _write(tool, board, [*_blanks(areas, tool.folder), *programs], programs)
+    with tool.before_writing():
+        chip = tool.identify()
+        click.echo(f"Found {chip.description}, MAC {chip.mac}, {chip.flash_mib} MiB of flash")
+        _check_chip(board, chip)
+        layout = flash_layout.choose(board, firmware, chip.flash_mib, app_size)
+        programs = image_tool.make(firmware, layout, tool.folder)
+        plan = flash_plan.make(tool, chip, layout, erase)
+        click.echo("\n".join(plan.words))
+        parts = [*_blanks(plan.areas, tool.folder), *programs]
+    _write(tool, board, parts, programs)
     click.echo(
-        f"\nDone: {board.name} has MicroPython in slot {layout.first_slot[4]} and starts it.\n"
+        f"\nDone: {board.name} has MicroPython in slot {layout.first_slot[4]} and starts it; if it"
+        " does not, press its RESET button.\n"
         f"Next: instar deploy --board {board.name} --port {tool.port}"
     )
 
@@ -144,33 +146,8 @@ def _check_chip(board: RealBoard, chip: Chip) -> None:
         advice = f"say --board {fitting[0]}" if fitting else "instar has no board with that chip"
         raise click.ClickException(
             f"{board.name} has an {board.chip}, on this port is an {chip.name}"
-            f" ({chip.description}): nothing was written; is it the right board? If so, {advice}"
+            f" ({chip.description}); is it the right board? If so, {advice}"
         )
-
-
-def _rows(chip: Chip) -> list[Row] | None:
-    try:
-        return firmware_file.parse_table(chip.table)
-    except ValueError:
-        return None  # blank, or half written
-
-
-def _say_plan(layout: Layout, old: list[Row] | None, areas: list[Area]) -> None:
-    click.echo(f"Layout: {layout.source}, two slots")
-    if old is None:
-        click.echo("The chip has no partition table.")
-    elif _filled(old, layout) == _filled(layout.rows, layout):
-        click.echo("The chip has this partition table already.")
-    else:
-        click.echo("The chip has another partition table.")
-    for area in areas:
-        click.echo(f"Erases {area.label}: {area.size} bytes from {area.address:#x} on")
-    if not any(area.label in ("vfs", "ffat") for area in areas):
-        click.echo("Keeps the file system: settings, keys, records, the application")
-
-
-def _filled(rows: list[Row], layout: Layout) -> list[Row]:
-    return sorted(with_file_system(rows, layout.flash_mib))
 
 
 def _blanks(areas: Iterable[Area], folder: Path) -> list[Part]:
@@ -186,17 +163,26 @@ def _write(tool: Esptool, board: RealBoard, parts: list[Part], programs: list[Pa
     if not tool.run(tool.write(parts)):
         raise EsptoolError(
             f"esptool did not get to its end: {board.name} may not start now. Its loader is in"
-            " ROM and cannot be lost: run this again, and all is written anew"
+            " ROM and cannot be lost: run this again, and it goes on from there; if it happens"
+            f" again, take {BETTER_CABLE}"
         )
     # Not what was erased: a chip that starts in between writes there.
     if not tool.run(tool.verify(programs)):
         raise EsptoolError(
             f"what lies on {board.name} is not what was written, or it was unplugged: run this"
-            " again; if it happens again, take a lower --baud, another cable or another port"
+            f" again; if it happens again, take {BETTER_CABLE}"
         )
 
 
 # Without a chip.
+
+
+def _shown_port(port: str | None) -> str:
+    if port == AUTO:
+        with contextlib.suppress(PortError):
+            return resolve(port)
+        port = None
+    return port or "PORT"
 
 
 def _show(tool: Esptool, board: RealBoard, firmware: Firmware, app_size: int, erase: bool) -> None:
@@ -241,6 +227,7 @@ def _flash_rp2(board: RealBoard, path: Path, drive: Path | None, dry_run: bool) 
             "A board that runs MicroPython goes there with: mpremote bootloader"
         )
     elif dry_run:
+        uf2.check_drive(drive, board)
         click.echo(f"cp {shlex.quote(str(path))} {shlex.quote(str(drive))} && sync")
     else:
         try:

@@ -135,10 +135,9 @@ def check_image(path: Path, data: bytes, chip: str, what: str) -> int:
     """The size of the image at the start of data.
 
     Raises:
-        NotFirmware: it is cut off, or its checksum or SHA-256 is wrong.
+        NotFirmware: it is cut off, or its checksum or SHA-256 is wrong or missing.
     """
     from esptool import bin_image
-    from esptool.util import FatalError
 
     size = _image_size(data)
     if size > len(data):
@@ -146,22 +145,23 @@ def check_image(path: Path, data: bytes, chip: str, what: str) -> int:
             f"{path}: the {what} is cut off: {size} bytes expected, {len(data)} are there;"
             " download the file again"
         )
+    problem: object = "its checksum or SHA-256 is wrong"
     try:
         image = bin_image.LoadFirmwareImage(chip, data[:size])
         right = image.checksum == image.calculate_checksum()
-        right &= not image.append_digest or image.stored_digest == image.calc_digest
-    except FatalError as error:
-        raise NotFirmware(f"{path}: the {what} is damaged: {error}") from None
+        # A flag says whether there is a SHA-256; MicroPython's images have one, all of them.
+        right &= image.append_digest and image.stored_digest == image.calc_digest
+    except (RuntimeError, struct.error, IndexError) as error:  # esptool's, on bad data
+        right, problem = False, error
     if not right:
-        raise NotFirmware(
-            f"{path}: the {what} is damaged: its checksum or SHA-256 is wrong;"
-            " download the file again"
-        )
+        raise NotFirmware(f"{path}: the {what} is damaged: {problem}; download the file again")
     return size
 
 
 def _image_size(data: bytes) -> int:
     # Header, segments, a checksum as the last byte of 16, and the SHA-256 if there is one.
+    if len(data) < _HEADER:
+        return _HEADER
     if data[:1] != bytes([_IMAGE_MAGIC]):
         return len(data)  # esptool's classes say what is wrong with it
     at = _HEADER

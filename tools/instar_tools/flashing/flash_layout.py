@@ -24,7 +24,9 @@ _BLOCK = 4096
 _LEAST_FILES = 16 * _BLOCK  # what a file system has at least
 _NVS, _FAT = SUBTYPES[DATA]["nvs"], SUBTYPES[DATA]["fat"]
 # Where these two blocks are blank LittleFS finds nothing, and MicroPython makes a new one.
-_BEGIN = 2 * _BLOCK
+BEGIN = 2 * _BLOCK
+_LITTLEFS, _LITTLEFS_AT = b"littlefs", 8  # in each of the two (littlefs' SPEC.md, superblock)
+_FILES = ("vfs", "ffat")  # labels by which MicroPython finds its file system
 
 
 @dataclass(frozen=True)
@@ -154,14 +156,31 @@ def to_blank(
         kept = row in before and subtype != OTADATA and not erase
         if not kept:
             whole = erase or subtype in (OTADATA, _NVS)
-            areas.append(Area(label, address, size if whole else min(size, _BEGIN)))
+            areas.append(Area(label, address, size if whole else min(size, BEGIN)))
     return areas
 
 
 def with_file_system(rows: list[Row], flash_mib: int) -> list[Row]:
     """With the file system that MicroPython makes of what is left of the flash, where the table
     has none (ports/esp32/main.c)."""
-    if any(row[4] in ("vfs", "ffat") for row in rows):
+    if any(row[4] in _FILES for row in rows):
         return rows
     end = max(row[2] + row[3] for row in rows)
     return [*rows, (DATA, _FAT, end, flash_mib * MIB - end, "vfs")]
+
+
+def files_at(layout: Layout) -> int:
+    """Where the file system begins."""
+    rows = with_file_system(layout.rows, layout.flash_mib)
+    return next(row[2] for row in rows if row[4] in _FILES)
+
+
+def loses_files(areas: list[Area]) -> bool:
+    """Whether the file system is among what is erased."""
+    return any(area.label in _FILES for area in areas)
+
+
+def is_file_system(begin: bytes) -> bool:
+    """Whether a LittleFS begins so. begin: BEGIN bytes."""
+    magics = (begin[at + _LITTLEFS_AT :] for at in range(0, len(begin), _BLOCK))
+    return any(magic.startswith(_LITTLEFS) for magic in magics)

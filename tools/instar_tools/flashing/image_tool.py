@@ -78,8 +78,9 @@ def commands(layout: Layout) -> list[list[str]]:
 def programs(firmware: Firmware, layout: Layout, folder: Path) -> list[Part]:
     """What the commands make, and where it belongs: application, boot loader, table.
 
-    In this order: with the table last, a flash that was cut off leaves the chip its old table, or
-    none, and the next run sees that it has to erase what belonged to that one.
+    In this order, after what is to be blank: with the table last, a flash that was cut off leaves
+    the chip its old table, by which the next run sees what it has to erase; or none, and then a
+    file system that lies there is one to keep (flash_plan.py).
     """
     found = [(layout.first_slot[2], _APP), (firmware.start, _BOOT), (TABLE_ADDRESS, _TABLE)]
     return [(address, folder / name) for address, name in found]

@@ -85,8 +85,8 @@ def _check_form(path: Path, data: bytes) -> None:
 
 def _program(path: Path, data: bytes, board: RealBoard) -> bytes:
     pages: dict[int, bytes] = {}
-    numbers = []
-    count = 0
+    numbers: list[int] = []
+    totals: set[int] = set()
     for at in range(0, len(data), _BLOCK):
         header = struct.unpack_from("<8I", data, at)
         if header[:2] != _MAGIC or data[at + _BLOCK - 4 : at + _BLOCK] != struct.pack("<I", _END):
@@ -98,10 +98,13 @@ def _program(path: Path, data: bytes, board: RealBoard) -> bytes:
         _check_block(path, board, flags, family, address, size)
         pages[address] = page
         numbers.append(number)
-        count = total
-    if not count or numbers != list(range(count)) or len(pages) != count:
+        totals.add(total)
+    count = len(numbers)
+    # The totals first: a damaged one may be any number up to 2 ** 32.
+    if totals != {count} or numbers != list(range(count)) or len(pages) != count:
+        expected = " or ".join(map(str, sorted(totals))) or "some"
         raise NotFirmware(
-            f"{path}: {count} blocks expected, {len(numbers)} are there, or not in their order;"
+            f"{path}: {expected} blocks expected, {count} are there, or not in their order;"
             " download the file again"
         )
     end = max(pages) + _PAGE - FLASH_AT
@@ -148,7 +151,7 @@ def copy(file: Uf2, drive: Path, board: RealBoard) -> None:
         click.ClickException: no such drive is mounted there, or it is another chip's.
         OSError: the copy failed.
     """
-    _check_drive(drive, board)
+    check_drive(drive, board)
     # The board restarts when it has the last block, and the drive is gone: that is no failure.
     done = False
     try:
@@ -158,11 +161,27 @@ def copy(file: Uf2, drive: Path, board: RealBoard) -> None:
             done = True
             os.fsync(out.fileno())
     except OSError:
-        if not done or (drive / _INFO).exists():
+        if not done or _answers(drive):
             raise
 
 
-def _check_drive(drive: Path, board: RealBoard) -> None:
+def _answers(drive: Path) -> bool:
+    # Of a drive that is gone Linux still knows the files, until it has to read one.
+    try:
+        with open(drive / _INFO, "rb", buffering=0) as info:
+            if hasattr(os, "posix_fadvise"):
+                os.posix_fadvise(info.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+            return bool(info.read(1))
+    except OSError:
+        return False
+
+
+def check_drive(drive: Path, board: RealBoard) -> None:
+    """See that the drive of such a board in BOOTSEL mode is mounted there.
+
+    Raises:
+        click.ClickException: it is not, or it is another chip's.
+    """
     name = DRIVES[board.chip]
     try:
         info = (drive / _INFO).read_bytes()[:1024].decode(errors="replace")

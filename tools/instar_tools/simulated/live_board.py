@@ -32,12 +32,14 @@ _FROM_LINE = b"0x3 (DOWNLOAD_BOOT(UART0/UART1/SDIO_REI_REO_V2))\r\nwaiting for d
 
 
 class LiveBoard(Simulator):
-    """Arguments: the Simulator's. line: what it is plugged into; to be set before live()."""
+    """Arguments: the Simulator's, and boots_at_close (see plugged.py). line: what it is plugged
+    into; to be set before live()."""
 
     line: PtyLine
 
-    def __init__(self, *args, **options) -> None:
+    def __init__(self, *args, boots_at_close: bool = True, **options) -> None:
         super().__init__(*args, **options)
+        self._boots_at_close = boots_at_close
         self._changed = threading.Condition()
         self._asked = ""
         self._process: ReplProcess | None = None
@@ -144,6 +146,7 @@ class LiveBoard(Simulator):
         if loader:
             self.line.send(loader.receive(data))
             if loader.finished:
+                self._spoken_to = False
                 self.ask("boot")
         elif process:
             process.type(data)
@@ -160,6 +163,6 @@ class LiveBoard(Simulator):
             self._changed.wait_for(lambda: self._loader or self._asked == "off")
 
     def line_closed(self) -> None:
-        """The last user of the line is gone: an auto-reset circuit lets go."""
-        if self._spoken_to:
+        """The last user of the line is gone: what stands for his last pull at RTS."""
+        if self._spoken_to and self._boots_at_close:
             self.ask("boot")

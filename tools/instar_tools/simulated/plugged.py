@@ -11,7 +11,9 @@ waits in its ROM's serial loader) and `off` (the end).
 
 A pty has no DTR and RTS, which reset an ESP32 for esptool. Instead: its SYNC frame on the line
 resets the chip into the ROM's loader; when the last user closes the port after that, it resets
-into what is in its flash.
+into what is in its flash, as by `--after hard-reset`, whatever he said. With boots_at_close=False
+it does so only when the loader is told to (`--after soft-reset`), and else waits in it, as a real
+one that is left there.
 
 Limits: Linux. A Pico W keeps its port through a reset; in its USB boot loader
 (machine.bootloader()) it answers nothing until RESET is pressed. A board that found nothing to
@@ -34,7 +36,7 @@ _SHOWN = 20  # lines of console in an error
 
 
 class Plugged:
-    """flash: the board's flash file. heap and further options: as the Simulator's.
+    """flash: the board's flash file. heap and further options: as LiveBoard's.
 
     port: the path of its serial port. link: a symbolic link to it. on_event: called with each
     event, console with each other line of the board's console. events: all events so far.
