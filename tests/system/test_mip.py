@@ -15,6 +15,7 @@ from lab import GOOD, Lab
 from instar_tools import image_builder, packaging, sets
 from instar_tools.paths import FIRMWARE, ROOT
 from instar_tools.simulated import stock_firmware
+from instar_tools.simulated.board_kinds import RPI_PICO_W
 from instar_tools.simulated.flash_builder import write_flash
 from instar_tools.simulated.plugged import Plugged
 
@@ -77,6 +78,19 @@ def refused(folder, do, **settings):
     del sys.modules["board"]
     forget()
 """
+
+
+# A board whose agent works, with a watchdog that nothing feeds once mpremote is there.
+WORKS = b"""
+import machine, time
+watchdog = machine.WDT(timeout=1500)
+print('@instar {"event": "works"}')
+while True:
+    watchdog.feed()
+    time.sleep_ms(20)
+"""
+# What helps then: an ESP32's watchdog can be made again, with more time.
+LONGER = ("exec", "import machine; machine.WDT(timeout=600000)")
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -188,17 +202,35 @@ def test_mpremote_installs_and_every_set_works_alone(tmp_path, index):
     files |= {
         f"/bare/instar/{path}": sets.PACKAGE / path for path in sets.modules(["murano", "boards"])
     }
+    files["/main.py"] = WORKS
     write_flash(flash, STOCK, seed=5, size=8 << 20, files=files)
     calls = [f"check('/{name}')" for name in ("lib", *sets.SETS)]
     calls += [f"refused('/{name}', {do}, **{values})" for name, do, values, _ in REFUSALS]
     script.write_text(IMPORT + "\n".join(calls))
     with Plugged(flash, "1200wk") as board:
+        board.wait("works")
         # This checkout's package.json; and a server's index, from which mip takes bytecode.
         words = ("package.json", f"boards/{BOARD}/package.json")
-        said = mpremote(board.port, "mip", "install", *words)
+        said = mpremote(board.port, *LONGER, "mip", "install", *words)
         assert said.count("Installing:") == len(packaging.sources("instar")) + 1
         said = mpremote(board.port, "mip", "install", "--index", index, "--target", "/m", BOARD)
         assert "Installing: /m/board.mpy" in said
         said = mpremote(board.port, "run", str(script)).splitlines()
     imported = [f"imported /{name}" for name in ("lib", *sets.SETS)]
     assert said == imported + [f"Rejected: {why}" for *_, why in REFUSALS]
+
+
+def test_a_pico_whose_program_is_taken_away_first_takes_what_mip_brings(tmp_path):
+    """Its watchdog waits 8.4 s at most, and cannot be stopped; after a reset it does not run."""
+    flash, link, package = tmp_path / "board.flash", tmp_path / "tty", tmp_path / "package.json"
+    write_flash(flash, kind=RPI_PICO_W, seed=5, files={"/main.py": WORKS})
+    (tmp_path / "mine.py").write_text("NAME = 'mine'")
+    package.write_text('{"urls": [["mine.py", "mine.py"]], "version": "1"}')
+    with Plugged(flash, link=link) as board:
+        board.wait("works")
+        mpremote(link, "fs", "rm", ":main.py", "+", "reset")
+        board.wait("reset")
+        board.wait("repl")
+        mpremote(link, "mip", "install", package)
+        assert mpremote(link, "exec", "import mine; print(mine.NAME)") == "mine\n"
+        assert "watchdog" not in [event["event"] for event in board.events]
