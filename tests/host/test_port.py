@@ -16,6 +16,7 @@ from scripted_repl import ScriptedRepl
 
 from instar_tools.cable import port as link_module
 from instar_tools.cable import ports, serial_line
+from instar_tools.cable.doctor_checks import Examination
 from instar_tools.cable.port import BoardError, BoardGone, PortError, TooOld, WrongBoard, connect
 
 SECRET = "a-secret-of-this-board"
@@ -216,6 +217,13 @@ def test_another_python_is_refused_whatever_its_version():
         WrongBoard, about={"implementation": "circuitpython", "version_text": "9.2.1"}
     )
     assert "expected MicroPython 1.24 or later" in message and "got circuitpython 9.2.1" in message
+
+
+def test_another_python_is_told_by_the_doctor():
+    with ScriptedRepl(about={"implementation": "circuitpython"}) as board:
+        with connect(board.port, any_version=True) as link:
+            found = {check.what: check.fine for check in Examination(link).checks()}
+    assert found == {"MicroPython": False, "board": True}
 
 
 def test_without_micropython(monkeypatch):

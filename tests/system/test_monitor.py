@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 from workbench import Bench
 
+from instar_tools.cable import ports
 from instar_tools.cable.monitoring import Lines
 from instar_tools.cli import main
 from instar_tools.simulated.plugged import Plugged
@@ -21,6 +22,8 @@ import time
 print('hello')
 say('deployment', id='7')
 say('progress', done=512, total=1024)
+say('heap')
+say('progress', done=None)
 say('report', status='success')
 while True:
     say('idle', seconds=1)
@@ -62,6 +65,7 @@ def test_reset_shows_the_start_with_all_it_says(bench):
         assert "reset" in names(board)
     said = done.stderr.splitlines()
     assert "hello" in said and "deployment id=7" in said and "report status=success" in said
+    assert "heap" in said and "progress done=None" in said  # damaged: text as any other
 
 
 def test_it_waits_for_a_board_that_is_unplugged(bench, tmp_path):
@@ -93,6 +97,7 @@ def test_ctrl_c_ends_it_well(bench):
             process.stdout.close()
 
 
-def test_no_such_port():
+def test_no_such_port(monkeypatch):
+    monkeypatch.setattr(ports, "WAIT", 0)
     done = CliRunner().invoke(main, ["monitor", "--port", "/dev/ttyNOBOARD"])
     assert done.exit_code == 1 and "no port /dev/ttyNOBOARD" in done.output

@@ -2,19 +2,22 @@
 
     board = LiveBoard("board.flash", on_event=print)
     board.take()
-    board.line = PtyLine(board.receive, board.line_closed)
+    board.plug_in(link=None)
     threading.Thread(target=board.live).start()
     board.ask("button")                  # or loader, off; from any thread
 
 Two threads: the board's own, in live(), and the line's. What the line brings goes to the board's
 process or to the loader in its ROM; a process that is to end is killed, and the board's thread
-finds the reason in what was asked.
+finds the reason in what was asked. A board without a USB bridge takes its port with it when its
+chip restarts.
 """
 # SPDX-License-Identifier: MIT
 
 from __future__ import annotations
 
 import threading
+import time
+from pathlib import Path
 
 from ..events import event_of
 from .pty_line import PtyLine
@@ -22,6 +25,7 @@ from .repl_process import ReplProcess
 from .rom_loader import SYNC, RomLoader
 from .simulator import Simulator
 
+_ABSENT_S = 0.2  # without a port: one to two seconds on real ones
 _UART = 256  # bytes that wait for a program that starts
 _SOFT_REBOOT = b"MPY: soft reboot\r\n"
 # What an ESP32's ROM says at a start.
@@ -33,7 +37,7 @@ _FROM_LINE = b"0x3 (DOWNLOAD_BOOT(UART0/UART1/SDIO_REI_REO_V2))\r\nwaiting for d
 
 class LiveBoard(Simulator):
     """Arguments: the Simulator's, and boots_at_close (see plugged.py). line: what it is plugged
-    into; to be set before live()."""
+    into; see plug_in()."""
 
     line: PtyLine
 
@@ -56,6 +60,20 @@ class LiveBoard(Simulator):
             click.ClickException: it is no board's, or the heap is too small for one.
         """
         self._take_board()
+
+    def plug_in(self, link: Path | None) -> None:
+        """Give it a port, and a symbolic link to that. Before live().
+
+        Raises:
+            click.ClickException: there is something at `link` that is no symbolic link.
+        """
+        self._link = link
+        self.line = PtyLine(self.receive, self.line_closed, link)
+
+    @property
+    def own_usb(self) -> bool:
+        """The port is the chip's own, and not that of a bridge beside it."""
+        return not self._kind.firmware_slots
 
     def ask(self, what: str) -> None:
         """button: RESET; loader: RESET with BOOT held; boot: out of the loader; off: the end."""
@@ -87,12 +105,20 @@ class LiveBoard(Simulator):
         elif self._kind.firmware_slots:
             reset = _POWERED if self._cause == 1 else _SOFTWARE
             self.line.send(_ROM % (reset, _FROM_FLASH))
+        elif self.boots:
+            self._replug()
         end, _ = self._boot(float("inf"), lambda event: False)
         with self._changed:
             assert self._process
             self._raw = self._process.text.in_raw
             self._process = None
         return end
+
+    def _replug(self) -> None:
+        # The USB of a chip that restarts goes, and comes as another.
+        self.line.close()
+        time.sleep(_ABSENT_S)
+        self.plug_in(self._link)
 
     def _next(self, end: str, wait: bool) -> str:
         # What was asked, "" if nothing; wait: until something is.

@@ -15,14 +15,19 @@ into what is in its flash, as by `--after hard-reset`, whatever he said. With bo
 it does so only when the loader is told to (`--after soft-reset`), and else waits in it, as a real
 one that is left there.
 
-Limits: Linux. A Pico W keeps its port through a reset; in its USB boot loader
-(machine.bootloader()) it answers nothing until RESET is pressed. A board that found nothing to
-start, or a damaged file system, does nothing until RESET or esptool.
+The USB of a Pico W is the chip's own: when that restarts, its port is gone for a moment. The new
+one may have another number; `port` is a link to it there, as /dev/ttyACM0 comes back.
+
+Limits: Linux. In its USB boot loader (machine.bootloader()) a Pico W answers nothing until RESET
+is pressed. A board that found nothing to start, or a damaged file system, does nothing until RESET
+or esptool.
 """
 # SPDX-License-Identifier: MIT
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -30,7 +35,6 @@ from pathlib import Path
 
 from ..events import Condition, Event, condition
 from .live_board import LiveBoard
-from .pty_line import PtyLine
 
 _SHOWN = 20  # lines of console in an error
 
@@ -58,6 +62,7 @@ class Plugged:
         self._seen = 0
         self._news = threading.Condition()
         self._link = Path(link) if link else None
+        self._folder = ""
         self._board = LiveBoard(
             flash, heap=heap, on_event=self._tell, console=self._hear, **options
         )
@@ -72,8 +77,12 @@ class Plugged:
                 there is something at `link` that is no symbolic link.
         """
         self._board.take()
-        self._board.line = PtyLine(self._board.receive, self._board.line_closed, self._link)
-        self.port = self._board.line.path
+        link = self._link
+        if self._board.own_usb and not link:
+            self._folder = tempfile.mkdtemp(prefix="board-")
+            link = Path(self._folder) / "ttyACM0"
+        self._board.plug_in(link)
+        self.port = str(link) if self._board.own_usb else self._board.line.path
         self._thread.start()
         return self
 
@@ -81,6 +90,8 @@ class Plugged:
         self._board.ask("off")
         self._thread.join()
         self._board.line.close()
+        if self._folder:
+            shutil.rmtree(self._folder)
         if self._failed and not error[0]:
             raise self._failed
 
