@@ -5,7 +5,6 @@ that lose their power in the middle, and boards that it must not touch."""
 from __future__ import annotations
 
 import json
-from types import SimpleNamespace
 
 import pytest
 from cable import Cable
@@ -315,9 +314,8 @@ def test_the_wrong_board_and_a_busy_port(cable):
 @pytest.mark.parametrize("mpy", [None, 0x2A05])
 def test_a_board_that_loads_no_such_bytecode(mpy):
     info = Info.of({**ABOUT, "mpy": mpy})
-    link = SimpleNamespace(info=info)
     with pytest.raises(WrongBoard, match=r"expected a board that loads bytecode .*: --source"):
-        deploy_cmd.wanted(link, BOARDS["ESP32_GENERIC"], None, "mpy", ("instar-mender", ()))
+        deploy_cmd.wanted(info, BOARDS["ESP32_GENERIC"], None, "mpy", ("instar-mender", ()))
 
 
 def test_a_firmware_that_brings_instar(tmp_path):
@@ -374,16 +372,26 @@ def test_a_romfs(tmp_path, small):
     cable = Cable(tmp_path, "ESP32_GENERIC", files=files)
     with cable.plugged(heap="400wk"):
         said = cable.deploy("--romfs", "--dry-run")
-        assert "bytes, to be written, where the old one lies\nslot /a: 1 files to send" in said
+        assert "ROMFS: to send\nslot /a: 1 files to send" in said
         assert "/boot.py is not instar's: it is kept as /boot.py.old" in said
         assert "instar" not in link_modules(cable) and "main.py" not in cable.tree()
-        said = cable.deploy("--romfs")
-        assert "verified by SHA-256\nslot /a: 1 files to send" in said
-        assert "2 beside the slots" in said
+        # What is refused writes no ROMFS, either.
+        with cable.link() as link:
+            link.run("os.mkdir('/.instar')\nopen('/.instar/update', 'w').close()")
+            link.reset()
+        assert "an update under way" in cable.deploy("--romfs", code=1)
+        assert "instar" not in link_modules(cable)
+        said = cable.deploy("--romfs", "--force")
+        assert "ROMFS: to send\nslot /a: 1 files to send" in said
+        assert "2 beside the slots" in said and "bytes, written and verified by SHA-256" in said
         assert name_and_slot(cable)[1] == "/a"
         tree = cable.tree()
         assert {path for path in tree if path[:2] == "a/"} == {"a/", "a/app.mpy"}
         assert "guard/" not in tree and "main.py" in tree
+        with cable.link() as link:
+            link.write("/boot.py", ROMFS_BOOT)  # as firmware with a ROMFS would mount it
+            link.reset()
+        assert "ROMFS: there already" in cable.deploy("--romfs", "--dry-run")
 
 
 def link_modules(cable):

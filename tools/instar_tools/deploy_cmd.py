@@ -19,7 +19,7 @@ from . import slot_builder
 from .cable import deploy_romfs
 from .cable.deploy_plan import PROGRAMS, Wanted
 from .cable.deploying import Job
-from .cable.port import AUTO, Link, WrongBoard, board_of, connect
+from .cable.port import AUTO, Info, Link, WrongBoard, board_of, connect
 from .image_builder import build_romfs
 from .real_boards import BOARDS, RealBoard
 
@@ -71,12 +71,19 @@ def deploy(
         try:
             kind = board_of(link.info, board)
             click.echo(f"{link.info.machine}, MicroPython {link.info.version_text}")
-            files = wanted(link, kind, app, form, (base, parts), dry_run)
+            files = wanted(link.info, kind, app, form, (base, parts))
             link.feed()
+            new_romfs = bool(files.romfs) and deploy_romfs.differs(link, files.romfs)
             job = Job(link, files, in_place)
+            if files.romfs:
+                click.echo(f"ROMFS: {'to send' if new_romfs else 'there already'}")
             _tell_plan(job)
             job.check(force)
             if not dry_run:
+                if new_romfs:
+                    _write_romfs(link, files.romfs)
+                    job = Job(link, files, in_place)  # the board was started anew
+                    job.check(force)
                 _run(job, artifact_name)
                 given_up = force
         finally:
@@ -89,21 +96,14 @@ def deploy(
 
 
 def wanted(
-    link: Link,
-    board: RealBoard,
-    app: Path | None,
-    form: str,
-    instar: tuple[str, Collection[str]],
-    dry_run: bool = False,
+    info: Info, board: RealBoard, app: Path | None, form: str, instar: tuple[str, Collection[str]]
 ) -> Wanted:
     """What is to be on the board. Where the firmware brings instar, only the application; else a
-    set of it and more parts. With a ROMFS instar is in that when this returns, unless it is a dry
-    run.
+    set of it and more parts, in the slot or in the ROMFS.
 
     Raises:
-        WrongBoard: the board does not load the bytecode that there is. NoRomfs: as deploy_romfs.
+        WrongBoard: the board does not load the bytecode that there is.
     """
-    info = link.info
     if form != "source" and info.mpy_version != _BYTECODE:
         came = "no bytecode" if info.mpy_version is None else f"version {info.mpy_version}"
         raise WrongBoard(
@@ -119,21 +119,14 @@ def wanted(
     root = slot_builder.root_files()
     if form != "romfs":
         return Wanted(files, root, firmware=False)
-    _write_romfs(link, {path: data for path, data in files.items() if path not in own}, dry_run)
-    return Wanted(own, {path: root[path] for path in PROGRAMS}, firmware=True)
+    romfs = build_romfs({path: data for path, data in files.items() if path not in own})
+    return Wanted(own, {path: root[path] for path in PROGRAMS}, firmware=True, romfs=romfs)
 
 
-def _write_romfs(link: Link, files: Mapping[str, bytes], dry_run: bool) -> None:
-    image = build_romfs(files)
-    if not deploy_romfs.differs(link, image):
-        what = "there already"
-    elif dry_run:
-        what = "to be written, where the old one lies"
-    else:
-        with _progress("romfs", len(image)) as sent:
-            deploy_romfs.write(link, image, sent)
-        what = "written and verified by SHA-256"
-    click.echo(f"ROMFS: {len(image)} bytes, {what}")
+def _write_romfs(link: Link, image: bytes) -> None:
+    with _progress("romfs", len(image)) as sent:
+        deploy_romfs.write(link, image, sent)
+    click.echo(f"ROMFS: {len(image)} bytes, written and verified by SHA-256")
 
 
 def _tell_plan(job: Job) -> None:

@@ -34,11 +34,13 @@ Listing = Mapping[str, tuple[int, str]]  # path below a folder -> (size, SHA-256
 @dataclass(frozen=True)
 class Wanted:
     """slot: what is to be in a slot, by its path there. root: what lies beside, by absolute path;
-    firmware: the firmware brings instar, and root is its own."""
+    firmware: the firmware brings instar, and root is its own, or the ROMFS does, whose image this
+    is."""
 
     slot: Mapping[str, bytes]
     root: Mapping[str, bytes]
     firmware: bool
+    romfs: bytes = b""
 
     @property
     def name(self) -> str:
