@@ -13,7 +13,7 @@ from workbench import Bench
 
 from instar_tools.board_code import BOARD
 from instar_tools.cable.doctor_flash import flash_checks, slot_check
-from instar_tools.cable.doctor_instar import software_checks
+from instar_tools.cable.doctor_instar import settings_checks, software_checks
 from instar_tools.cli import main
 from instar_tools.paths import micropython
 from instar_tools.server.testing import DevServer
@@ -137,15 +137,24 @@ def test_a_stock_board_needs_everything(tmp_path):
     assert found["instar"]["step"] == f"instar deploy --port {board.port}"
 
 
-def test_firmware_on_trial_is_not_taken_back(tmp_path):
+@pytest.mark.parametrize(
+    "settings, watchdog_ms",
+    [(None, None), ({"watchdog": 0}, None), ({}, 90_000_000)],
+    ids=["without instar", "without a watchdog", "with one"],
+)
+def test_firmware_on_trial_is_not_taken_back(tmp_path, settings, watchdog_ms):
+    """Nor later, by the watchdog that the doctor fed, and that outlives a soft reset."""
     bench = Bench(tmp_path)
-    bench.make("import time\nsay('works')\nwhile True: time.sleep_ms(5)")
+    files = {} if settings is None else {"instar/__init__.py": "__version__ = '1'"}
+    given = {} if settings is None else {"/instar.json": json.dumps(settings)}
+    bench.make("import time\nsay('works')\nwhile True: time.sleep_ms(5)", given, **files)
     new = struct.pack("<I20sI", 1, bytes(20), 0) + bytes.fromhex("9a984347")  # slot 0, state NEW
     bench.put(OTADATA, new)
     with Plugged(bench.flash) as board:
         board.wait("works")
-        found = doctor(board, exit_code=1)  # no instar there
+        found = doctor(board, exit_code=1)  # no instar there, or no whole one
         board.wait("works")  # again, after a soft reset
+        assert board._board._watchdog_ms == watchdog_ms
         assert "reset" not in [event["event"] for event in board.events]
     assert found["firmware slot"]["found"] == "ota_0 runs: on trial"
     assert bench.flash.read_bytes()[OTADATA + 24] == 1  # PENDING_VERIFY, as it was
@@ -181,6 +190,24 @@ def test_the_kind_of_a_file_system_is_read_from_its_blocks(kind, expected):
 
 def rows(checks):
     return {check.what: check for check in checks}
+
+
+SETTINGS = {"there": True, "servers": [("mender_url", "https://m")], "ca": None, "client": None}
+SETTINGS |= {"keys": None, "stored_problem": None, "waits": False}
+
+
+@pytest.mark.parametrize(
+    "seconds, longest, found",
+    [
+        (60, None, "60 s"),
+        (5, 8388, "5 s"),
+        (60, 8388, "8.4 s: the chip waits no longer (the settings say 60 s)"),
+        (0, 8388, "off"),
+    ],
+)
+def test_the_watchdog_is_as_long_as_the_chip_can_wait(seconds, longest, found):
+    settings = {**SETTINGS, "watchdog": seconds, "watchdog_ms": longest}
+    assert rows(settings_checks(settings, command))["watchdog"].found == found
 
 
 def test_fat_is_not_power_safe_and_little_room_is_told():

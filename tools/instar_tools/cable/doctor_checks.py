@@ -4,7 +4,6 @@
         examination = Examination(link)
         for check in examination.checks():
             print(check.what, check.fine, check.found, check.step)
-        examination.on_trial                # a reset now would take the new firmware back
 
 The questions are asked by the programs in board/doctor/, one after the other, so that a heap of
 64 KiB has room for each. What the answers mean is decided in doctor_flash.py, doctor_instar.py and
@@ -21,10 +20,16 @@ from urllib.parse import urlsplit
 
 from ..board_code import BOARD
 from ..real_boards import BOARDS
-from .doctor_flash import Check, flash_checks, on_trial, slot_check, update_check
-from .doctor_instar import records_check, runs_from_slot, settings_checks, software_checks
+from .doctor_flash import Check, flash_checks, slot_check, update_check
+from .doctor_instar import (
+    heap_check,
+    records_check,
+    runs_from_slot,
+    settings_checks,
+    software_checks,
+)
 from .doctor_network import clock_check, name_check, network_check, port_of, server_check
-from .port import OLDEST, BoardError, Link
+from .port import OLDEST, PYTHON, BoardError, Link
 
 _PROGRAMS = BOARD / "doctor"
 _MODULES = (
@@ -39,7 +44,7 @@ _SLOW = 150.0  # these wait for a network: longer than every timeout of instar's
 
 class Examination:
     """Of the board at the other end of the link. asked: which of our boards it has to be; None:
-    any. `on_trial`: whether its firmware is."""
+    any."""
 
     def __init__(self, link: Link, asked: str | None = None) -> None:
         self._link = link
@@ -47,7 +52,7 @@ class Examination:
         machine = link.info.machine
         self._known = next((name for name in BOARDS if BOARDS[name].is_on(machine)), None)
         self._rtc: int | None = None
-        self.on_trial = False
+        self._heap: int | None = None
 
     def checks(self) -> Iterator[Check]:
         """All rows, each as soon as it is known. Raises BoardGone."""
@@ -63,6 +68,7 @@ class Examination:
             yield self._failed("instar", software)
             return
         yield from software_checks(software, self._link.info.machine, self._known, self._command)
+        yield from heap_check(software, self._heap)
         if software["board"]:
             yield from self._deployed()
         else:
@@ -97,10 +103,12 @@ class Examination:
 
     def _version(self) -> Check:
         info = self._link.info
-        if info.version[:2] >= OLDEST:
-            return Check("MicroPython", True, info.version_text)
         needed = ".".join(map(str, OLDEST))
         step = f"{self._command('flash')}: {needed} or later"
+        if info.implementation != PYTHON:
+            return Check("MicroPython", False, f"{info.implementation} {info.version_text}", step)
+        if info.version[:2] >= OLDEST:
+            return Check("MicroPython", True, info.version_text)
         return Check("MicroPython", False, f"{info.version_text}: too old", step)
 
     def _board(self) -> Check:
@@ -119,7 +127,7 @@ class Examination:
         if "failed" in found:
             yield self._failed("heap", found)
             return
-        self._rtc = found["now"]
+        self._rtc, self._heap = found["now"], found["beside_radio"]
         missing = found["missing"]
         yield Check(
             "modules",
@@ -136,7 +144,6 @@ class Examination:
         if "failed" in found:
             yield self._failed("flash", found)
             return
-        self.on_trial = on_trial(found)
         yield from flash_checks(found, runs_from_slot(software), self._command)
 
     # ---- instar, and what it says itself

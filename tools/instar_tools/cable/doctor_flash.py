@@ -58,12 +58,6 @@ def flash_checks(found: dict, in_slot: bool, command: Command) -> Iterator[Check
     )
 
 
-def on_trial(found: dict) -> bool:
-    """Whether the firmware that runs goes back at the next reset."""
-    table = found.get("table")
-    return bool(table) and _state(table["otadata"]) == _PENDING
-
-
 def _table_checks(table: dict, in_slot: bool, command: Command) -> Iterator[Check]:
     slots = [row[4] for row in table["rows"] if row[0] == _APP and _OTA <= row[1] < _OTA_END]
     labels = ", ".join(f"{row[4]} {row[3] >> 10} KiB" for row in table["rows"] if row[0] == _APP)

@@ -14,8 +14,12 @@ from collections.abc import Iterator
 from ..real_boards import BOARDS
 from .doctor_flash import Check, Command
 
+_FIRMWARE = "the firmware"
 _OUTSIDE = ("", "/lib")  # where a slot's or the firmware's own instar does not lie
 _HOMES = ("/a", "/b", "/rom")
+# Bytes free at the REPL, beside Wi-Fi, of the least heap that takes one update after the other with
+# all of instar's code in it (tests/system/test_set_boards.py).
+_HEAP_FOR_ALL = 124 << 10
 
 
 def software_checks(
@@ -39,6 +43,21 @@ def software_checks(
     yield from _stale(found["copies"], place, command)
 
 
+def heap_check(found: dict, free: int | None) -> Iterator[Check]:
+    """Of a board that has instar in files, and so in its heap. free: bytes; None: not known."""
+    if not found["version"] or free is None or _place(found["file"]) == _FIRMWARE:
+        return
+    text = f"{free >> 10} KiB"
+    if free >= _HEAP_FOR_ALL:
+        yield Check("heap for updates", True, f"{text} beside Wi-Fi")
+        return
+    text += (
+        f", {_HEAP_FOR_ALL >> 10} expected: instar's code lies in the heap, not in the firmware"
+    )
+    step = "a firmware with instar (docs/porting.md), or a board with PSRAM"
+    yield Check("heap for updates", False, text, step)
+
+
 def runs_from_slot(found: dict) -> bool:
     """Whether instar runs from an application's slot, and can be updated there."""
     return _place(found.get("file", "")) in ("/a/instar", "/b/instar")
@@ -48,7 +67,7 @@ def _place(file: str) -> str:
     """Where instar comes from, by its __file__: the folder, or the firmware."""
     folder = file.rpartition("/")[0]
     firmware = not folder.startswith("/") or folder.startswith("/rom/")
-    return "the firmware" if firmware else folder
+    return _FIRMWARE if firmware else folder
 
 
 def _stale(copies: list[str], place: str, command: Command) -> Iterator[Check]:
@@ -95,8 +114,15 @@ def settings_checks(found: dict, command: Command) -> Iterator[Check]:
         yield Check("configuration", False, found["stored_problem"], again)
     elif found["waits"]:
         yield Check("configuration", None, "none yet: the board asks the Bootstrap service")
-    if found["watchdog"]:
-        yield Check("watchdog", True, f"{found['watchdog']} s")
-    else:
+    yield _watchdog_check(found["watchdog"], found["watchdog_ms"])
+
+
+def _watchdog_check(asked: int, longest_ms: int | None) -> Check:
+    """asked: seconds, in the settings. longest_ms: that the chip can wait, None: any time."""
+    if not asked:
         step = "give the setting watchdog, so that a hang ends in a restart"
-        yield Check("watchdog", None, "off", step)
+        return Check("watchdog", None, "off", step)
+    if longest_ms and longest_ms < asked * 1000:
+        text = f"{longest_ms / 1000:.1f} s: the chip waits no longer (the settings say {asked} s)"
+        return Check("watchdog", True, text)
+    return Check("watchdog", True, f"{asked} s")

@@ -107,6 +107,7 @@ def look_settings(store):
     found["keys"] = look_problem(settings.verify_keys)
     for name in ("device_type", "wifi_ssid", "watchdog", "ntp_host"):
         found[name] = getattr(settings, name)
+    found["watchdog_ms"] = getattr(board, "longest_watchdog_ms", None)
     return found
 
 
