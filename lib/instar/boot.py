@@ -24,9 +24,10 @@ from micropython import const
 from .errors import Broken
 from .store import Store
 
-# Whether this code lies in the firmware, which then brings instar and everything but `app`; else
-# it lies in /guard or in a slot, and a slot brings it all.
-FIRMWARE = __file__.split("/")[1:2] not in (["guard"], ["a"], ["b"])
+# Whether this code lies in the firmware, which then brings instar and everything but `app`: in a
+# ROMFS, or frozen, where a path has no slash in front. Else it lies in /guard or in a slot, and a
+# slot brings it all; or in /lib, and no boot guard runs.
+FIRMWARE = __file__[:1] != "/" or __file__[:5] == "/rom/"
 
 # Modules that a firmware with instar has itself. In a slot they would be imported instead. One
 # string, because a list of them takes kilobytes.

@@ -21,9 +21,11 @@ async def close(journal, provides, courier, server, note):
     The provides are stored first: the server must not hear of software that the board will not
     say it has. Where that cannot be done the update has failed, and its name is in doubt.
     """
-    if journal.verdict == "success" and not await _stored(provides.put, note, journal.provides):
-        journal.verdict = "failure"
-        journal.inconsistent = True
+    if journal.verdict == "success":
+        new = journal.provides, journal.type, journal.gives
+        if not await _stored(provides.put, note, *new):
+            journal.verdict = "failure"
+            journal.inconsistent = True
     if journal.verdict != "success" and journal.inconsistent:
         await _stored(provides.spoil, note)
     if journal.verdict != "aborted" and not journal.reported:

@@ -4,6 +4,7 @@
 #   intake = Intake(settings, provides, make, note)
 #   provides = await intake.fetch(courier, deployment)      # what the board provides with it
 #   intake.installer                                        # holds the payload, not yet active
+#   intake.gives                                            # keys of the Artifact's own provides
 #
 # Needed during a download only: update.py unloads this module after use.
 # SPDX-License-Identifier: MIT
@@ -27,6 +28,7 @@ class Intake:
         self.reader = None  # of what comes; the first bytes make it
         self.installer = None
         self.kind = None
+        self.gives = []
 
     async def fetch(self, courier, deployment):
         """Take in the whole Artifact; the provides after it. Raises what courier.fetch and the
@@ -45,6 +47,7 @@ class Intake:
         finally:
             if self.reader:
                 self.reader.close()
+        self.gives = list(reader.header.provides)
         return merged(self._provides, reader.header)
 
     def steps(self, view):

@@ -21,6 +21,7 @@ _EMPTY = {
     "verdict": None,  # success, failure or aborted: an intent until it was reported
     "installed": None,  # identity of the software that was installed
     "provides": None,  # what the board provides once that software is committed
+    "gives": (),  # keys of the Artifact's own among them
     "inconsistent": False,  # what was installed could not be taken back
     "reported": False,  # the server has the final status; the log may have to be sent yet
     "tries": 0,  # downloads of this deployment that a restart ended
@@ -39,6 +40,7 @@ class Journal:
     verdict: str | None
     installed: str | None
     provides: dict | None
+    gives: list
     inconsistent: bool
     reported: bool
     tries: int

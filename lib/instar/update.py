@@ -6,8 +6,7 @@
 #   await updater.start(deployment)     # a new one
 #
 # host offers: board, settings, clock, emit(event, **info), beat(), online(), healthy(), leaving().
-# The verdict in the journal is an intent: success holds only if the installed software is what
-# runs.
+# The verdict in the journal is an intent: success holds only if what was installed runs.
 # SPDX-License-Identifier: MIT
 
 import time
@@ -15,7 +14,7 @@ import time
 from . import memory
 from .courier import Courier
 from .errors import Aborted, Broken, Rejected
-from .installers import INSTALLERS, make, on_trial, unload
+from .installers import INSTALLERS, make, on_trial, present, sweep, unload
 from .installers.base import Installer
 from .journal import Journal
 from .provides import Provides
@@ -32,10 +31,8 @@ class Updater:
         self._installers = INSTALLERS if installers is None else installers
         settings = host.settings
         self._trials = on_trial(self._installers, host.board, settings)
-        if not self._trials:
-            unload()  # not needed before the next update
         self._journal = Journal(settings.store, host.clock)
-        self._provides = Provides(settings.store, settings.artifact_name, self.note)
+        self._provides = Provides(settings.store, settings.artifact_name, self.note, self._present)
         self._courier = Courier(host, server, self.note)
         self._installer = Installer(host.board)
         self._deployment = None
@@ -89,8 +86,8 @@ class Updater:
             self.note("error", str(error))
             journal.close()
         if not self.active:
-            self._sweep()
-            return memory.forget("instar.installers.leftovers")
+            sweep(self._host.board.feed, self.note)
+            return self._compare()
         journal.starts += 1
         self.note("info", f"started in {journal.state}: {self._host.board.reset_cause()}")
         self._save()  # counted, whatever the next lines end in
@@ -106,15 +103,15 @@ class Updater:
         reboots = self._installer.needs_reboot
         self._enter(next_state(journal, reboots, self._runs_new, self._fail))
 
-    def _sweep(self):
+    def _compare(self):
         try:
-            from .installers.leftovers import sweep  # of a download that was cut
+            self._provides.compare()
+        except Exception as error:  # whatever the record holds, the agent starts
+            self.note("error", f"what this board provides and what runs: {error!r}")
+        unload()  # not needed before the next update
 
-            sweep(self._host.board.feed)
-        except ImportError:
-            pass  # without the payload types that leave any
-        except OSError as error:
-            self.note("error", f"what a cut download left could not be deleted: {error}")
+    def _present(self, kind):
+        return present(self._installers, kind)
 
     async def start(self, deployment):
         """Carry out a deployment from the first state to the last. On a heap that an update before
@@ -228,6 +225,7 @@ class Updater:
         intake = Intake(self._host.settings, self.provides(), self._make, self.note)
         try:
             self._journal.provides = await intake.fetch(self._courier, self._deployment)
+            self._journal.gives = intake.gives
         finally:
             self._installer = intake.installer or self._installer
             self._journal.type = intake.kind
@@ -290,6 +288,7 @@ class Updater:
         self._installer = Installer(self._host.board)  # has done its work
         unload()
         await close(self._journal, self._provides, self._courier, self._server, self.note)
+        self._compare()  # where this start found the update open
         if any(installer.on_trial() for installer in self._trials):
             self._host.board.reset()  # what failed and still runs: the boot loader goes back
 

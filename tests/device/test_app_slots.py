@@ -3,6 +3,7 @@ import asyncio
 import gc
 import os
 import random
+import sys
 
 from artifact_build import artifact, chunks, gzip, member, tar, tar_header
 from slot_board import AGENT, HOWS, Board, Cut, software
@@ -315,6 +316,19 @@ def test_a_payload_is_a_tar_or_files():
     untouched(board, {"update.tar": bytes(1024)}, "lacks ['app']")
     untouched(board, {"update.tar": inner[:3000]}, "Rejected")
     untouched(board, {"update.tar": b"no tar at all" * 100}, "Rejected")
+
+
+def test_no_slot_is_filled_where_no_boot_guard_would_start_it():
+    board = started(True)
+    board.remove("/guard")
+    board.boot()
+    untouched(
+        board, packed(new(True)), "no boot guard starts a slot: expected /boot.py and /guard"
+    )
+    for guarded in KINDS:
+        board = started(guarded)
+        sys.path.insert(0, "")  # as MicroPython has it, where boot.py is not instar's
+        untouched(board, packed(new(guarded)), "no boot guard")
 
 
 def test_a_slot_needs_what_runs_it():

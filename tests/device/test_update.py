@@ -1,6 +1,7 @@
 # The state machine against a world of fakes: every state with an error in it, and killed in it.
 # Each row compares the exact chain of states and the exact list of statuses the server took.
 import asyncio
+import json
 import os
 import sys
 
@@ -734,6 +735,28 @@ def test_a_journal_of_newer_software_ends_in_a_failure_and_not_in_a_dead_board()
         assert world.statuses == ["failure"], (fields, world.statuses)
         unheard_of = fields["type"] != "kind"
         assert name_after(world) == ("v1_INCONSISTENT" if unheard_of else "v1")
+
+
+def test_what_is_true_no_more_is_taken_back_once_the_update_is_over():
+    """Flashed over a cable in the middle of an update: no start without one has to come first."""
+    world = World()
+    world.offered = False
+    committed = json.dumps(["image", {"artifact_name": "v1", "old.key": "1"}])
+    record = {"artifact_name": "v1", "old.key": "1", ".rootfs-image": committed}
+    world.store.put_json("provides", record)
+    job = {"id": "d1", "type": "kind", "state": "report", "installed": "new"}
+    job.update({"saves": 5, "starts": 0, "log": [], "verdict": "failure"})
+    world.store.put_json("update", job)
+    life(world)
+    assert world.statuses == ["failure"]
+    assert world.store.get_json("provides") == {"artifact_name": "unknown"}
+
+
+def test_a_damaged_identity_does_not_keep_the_agent_from_starting():
+    for damage in ("?", "[]", "7"):
+        world = World()
+        world.store.put_json("provides", {"artifact_name": "v1", ".kind": damage})
+        assert life(world).statuses[-1] == "success"
 
 
 def test_a_trial_that_nobody_opened_is_kept_only_if_the_application_is_well():

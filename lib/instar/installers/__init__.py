@@ -10,6 +10,18 @@ from .. import memory
 from ..errors import Broken, Rejected
 from .base import Installer
 
+_MODULES = (
+    "firmware",
+    "otadata",
+    "app",
+    "files",
+    "staged",
+    "places",
+    "leftovers",
+    "tree",
+    "present",
+)
+
 
 def _firmware(board, installed, settings):
     try:
@@ -59,10 +71,32 @@ def make(installers, board, kind, installed=None, settings=None):
         raise Rejected(f"no installer for payload type {kind!r}: {error}")
 
 
+def present(installers, kind):
+    """Identity of what runs of a payload type, for a comparison at a later start: see present.py.
+    None: there is nothing to compare."""
+    if installers.get(kind) is not INSTALLERS.get(kind):
+        return None  # a type of the application's own
+    from .present import identity
+
+    return identity(kind)
+
+
 def unload():
     """Take the installers' modules out of the heap. What is still in use stays until it is not."""
-    for name in ("firmware", "otadata", "app", "files", "staged", "places", "leftovers", "tree"):
+    for name in _MODULES:
         memory.forget("instar.installers." + name)
+
+
+def sweep(feed, note):
+    """Delete what a download left that was cut: see leftovers.py."""
+    try:
+        from .leftovers import sweep
+
+        sweep(feed)
+    except ImportError:
+        pass  # without the payload types that leave any
+    except OSError as error:
+        note("error", f"what a cut download left could not be deleted: {error}")
 
 
 def on_trial(installers, board, settings):

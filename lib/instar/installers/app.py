@@ -16,6 +16,7 @@
 
 import asyncio
 import os
+import sys
 
 from micropython import const
 
@@ -63,6 +64,7 @@ class App(Installer):
         return self._installed
 
     def begin(self, header):
+        _check_guard()
         names = [name for name, _ in header.files]
         if not names or (_TAR in names and len(names) > 1):
             raise Rejected(f"expected {_TAR} alone, or other files; the payload holds {names}")
@@ -153,6 +155,13 @@ class App(Installer):
 
     def _identity(self, slot, path):
         return f"{slot}:{tree.digest(path, self._board.feed)}"
+
+
+def _check_guard():
+    # firmware/boot.py takes "" from the front of sys.path, and the guard lies where it looks.
+    there = FIRMWARE or _has_module("/guard", "instar/boot")
+    if not there or sys.path[:1] == [""]:
+        raise Rejected("no boot guard starts a slot: expected /boot.py and /guard (instar deploy)")
 
 
 def _part(slot):
