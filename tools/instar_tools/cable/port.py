@@ -9,7 +9,8 @@
 
 Built on mpremote's transport (serial_line.py). The board has the functions of board/hands.py.
 
-Limits: one user of a port. A connection costs an application that is on trial one of its starts.
+Limits: one user of a port. Where the last start of an application's trial is under way, a
+connection ends it.
 """
 # SPDX-License-Identifier: MIT
 
@@ -188,6 +189,7 @@ class Link:
     def _introduce(self) -> None:
         self.run((BOARD / "hands.py").read_text())
         self.info = Info.of(self.ask("about()"))
+        self.run("give_boots_back()")
 
     def restart(self) -> None:
         """Soft reset: boot.py runs, main.py does not, and what was run here is forgotten."""
