@@ -32,9 +32,9 @@ def doctor(
     """Look for what keeps a board from working.
 
     Stops the board's program, looks at it from its REPL and lets it go on: by a reset, or where
-    its firmware is on trial, which a reset would take back, by a soft one. Nothing is written to its
-    flash, but the starts that an application on trial gets back. A watchdog that instar uses runs
-    on in the REPL, and restarts the board there, within two minutes.
+    its firmware is on trial, which a reset would take back, by a soft one. Nothing is written to
+    its flash, but the starts that an application on trial gets back. A watchdog that instar uses
+    runs on in the REPL, and restarts the board there, within two minutes.
 
     Exit code: 0 all is fine, 1 something is not.
     """
