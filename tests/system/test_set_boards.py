@@ -23,7 +23,7 @@ from instar_tools.simulated.plugged import Plugged
 
 # Blocks that a set leaves beside two slots: for the store, LittleFS's own needs, and messages that
 # wait (16, if they may be 64 KiB; where there are fewer, the oldest go earlier).
-ROOM = {"instar-mender": 28, "instar-magistrala": 28, "instar-murano": 8}
+ROOM = {"instar-mender": 28, "instar-magistrala": 28, "instar-murano": 10}
 # Of an ESP32 with stock MicroPython, for one signed gzip update after the other. The documents say
 # 136 KiB; with 128 the third in a row fails.
 HEAP_FROM_FILES = "132wk"
