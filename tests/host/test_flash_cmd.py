@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from uf2_build import blocks, program
 
 from instar_tools import flash_cmd
+from instar_tools.cable import ports
 from instar_tools.cable.serial_line import PortError
 from instar_tools.cli import main
 from instar_tools.flashing import firmware_file, flash_layout, image_tool, partitions
@@ -246,7 +247,8 @@ def test_wrong_usage_is_named(official, tmp_path):
     assert "'--board'" in flash("--board", "ESP8266", "--firmware", path, code=2)
 
 
-def test_what_is_refused_before_a_port_is_opened(official, tmp_path):
+def test_what_is_refused_before_a_port_is_opened(official, monkeypatch):
+    monkeypatch.setattr(ports, "WAIT", 0)
     path = official("esp32s3").path
     words = flash("--board", "ESP32_GENERIC", "--port", "x", "--firmware", path, code=1)
     assert "expected firmware for the esp32, this is for the esp32s3" in words

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import click
 
+from .cable.ports import Place
 from .cable.serial_line import AUTO, PortError, open_line, resolve
 from .flashing import firmware_file, flash_layout, flash_plan, image_tool, uf2
 from .flashing.esptool_run import BETTER_CABLE, Chip, Esptool, EsptoolError, Part
@@ -101,7 +102,7 @@ def flash(
         _show(tool, chosen, firmware, app_size, erase)
         return
     assert port
-    name = resolve(port)
+    name = Place(port, click.echo).name
     with open_line(name):
         pass  # its errors say more than esptool's
     with tempfile.TemporaryDirectory(prefix="instar-flash-") as scratch:

@@ -19,9 +19,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 
-import serial
-
-from .ports import Place, PortError
+from .ports import VANISHED, Place, PortError
 from .serial_line import Line, open_line
 
 _PAUSE = 0.1  # seconds between two looks whether the port is back
@@ -67,7 +65,7 @@ class Lines:
                 first = False
                 try:
                     yield from self._listen(line, deadline)
-                except (OSError, serial.SerialException):
+                except VANISHED:
                     self._told(f"{place.name} is gone; waiting for it")
                     self._rest = b""
 

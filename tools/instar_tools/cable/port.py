@@ -31,7 +31,7 @@ from mpremote.transport import TransportError
 from ..board_code import BOARD
 from ..masking import Veil
 from ..real_boards import BOARDS, RealBoard
-from .ports import AUTO, PortError
+from .ports import AUTO, VANISHED, PortError
 from .serial_line import BoardGone, Line, open_repl
 
 __all__ = [
@@ -51,7 +51,7 @@ PYTHON = "micropython"
 OLDEST = (1, 24)  # MicroPython that instar runs on
 _SECONDS = 10.0
 _SOFT_RESET = b"\x04"
-_LOST = (TransportError, OSError, serial.SerialException, click.ClickException)
+_LOST = (TransportError, click.ClickException, *VANISHED)
 _PIECE = 1536  # bytes of a file in one piece of code
 
 
@@ -205,7 +205,7 @@ class Link:
             raise self._line.stuck() from None
         except (TransportError, struct.error):  # mpremote takes apart what did not come
             raise self._line.lost() from None
-        except (OSError, serial.SerialException):
+        except VANISHED:
             raise self._line.vanished() from None
         except KeyboardInterrupt:
             self._gone = False

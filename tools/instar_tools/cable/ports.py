@@ -21,9 +21,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
+from serial import SerialException
 from serial.tools import list_ports
 
+try:
+    from termios import error as _TtyError
+except ImportError:  # not on Windows
+    _TtyError = OSError
+
 AUTO = "auto"
+# What using a port raises whose board has gone; termios has an error of its own.
+VANISHED = (OSError, SerialException, _TtyError)
 WAIT = 8.0  # seconds for a port to come: a board restarts in two, a slow computer sees it later
 _TELL_AFTER = 1.0
 _LOOK = 0.1

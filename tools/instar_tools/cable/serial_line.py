@@ -21,7 +21,7 @@ import serial
 from mpremote.transport import TransportError
 from mpremote.transport_serial import SerialTransport
 
-from .ports import AUTO, NoPort, Place, PortError, resolve, why_closed
+from .ports import AUTO, VANISHED, NoPort, Place, PortError, resolve, why_closed
 
 __all__ = ["AUTO", "BoardGone", "Line", "PortError", "open_line", "open_repl", "resolve"]
 
@@ -64,7 +64,7 @@ def open_line(port: str) -> Iterator[Line]:
 
 def _opened(port: str) -> Line:
     for pause in _PAUSES:
-        with contextlib.suppress(TransportError, OSError, ValueError):
+        with contextlib.suppress(TransportError, ValueError, *VANISHED):
             return Line(port, timeout=_TRY_SECONDS)  # pyright: ignore[reportArgumentType]
         time.sleep(pause)
     raise why_closed(port)
@@ -112,7 +112,7 @@ def _entered(place: Place) -> Line:
 
 
 def _close(line: Line) -> None:
-    with contextlib.suppress(OSError, serial.SerialException):
+    with contextlib.suppress(*VANISHED):
         line.close()
 
 
@@ -127,7 +127,7 @@ class Line(SerialTransport):
 
     def close(self) -> None:
         """Let go of the port, whatever has become of it: mpremote's leaves a dead one open."""
-        with contextlib.suppress(OSError, serial.SerialException):
+        with contextlib.suppress(*VANISHED):
             self.serial.rts = False  # before DTR, as mpremote has it: else it may be a reset
             self.serial.dtr = False
         self.serial.close()
@@ -184,7 +184,7 @@ class Line(SerialTransport):
                 heard += data
                 if data == b"\n" and any(word in heard for word in _STARTS):
                     return _restarted()
-        except (OSError, serial.SerialException):
+        except VANISHED:
             return self.vanished()
         if heard:
             return BoardGone(f"the board said {_quoted(heard)} in the middle of the work")
@@ -234,7 +234,7 @@ class Line(SerialTransport):
                 said = bytes(self.heard) or said
             except serial.SerialTimeoutException:
                 raise self.stuck() from None
-            except (OSError, serial.SerialException):
+            except VANISHED:
                 raise BoardGone(f"{self.device_name} is gone") from None
         raise PortError(
             f"{self.device_name}: expected MicroPython's prompt, got {_quoted(said)}; press the"
