@@ -19,7 +19,6 @@ _MODULES = (
     "places",
     "leftovers",
     "tree",
-    "present",
 )
 
 
@@ -72,13 +71,20 @@ def make(installers, board, kind, installed=None, settings=None):
 
 
 def present(installers, kind):
-    """Identity of what runs of a payload type, for a comparison at a later start: see present.py.
-    None: there is nothing to compare."""
+    """Identity of what runs of a payload type, told in a moment: whether it is still what was
+    committed is asked at every start. None: there is nothing to compare."""
     if installers.get(kind) is not INSTALLERS.get(kind):
         return None  # a type of the application's own
-    from .present import identity
-
-    return identity(kind)
+    try:
+        if kind == "micropython-app":
+            from .app import present
+        elif kind == "rootfs-image":
+            from .firmware import present
+        else:
+            return None
+        return present()
+    except (Broken, ImportError):  # no image like those of an update, or instar without the part
+        return None
 
 
 def unload():

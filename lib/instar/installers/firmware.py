@@ -140,6 +140,15 @@ class Firmware(Installer):
         return chosen.info()[2] == partition.info()[2]
 
 
+def present():
+    """Hex of the SHA-256 that the running image ends in. In which slot it lies is all the same: a
+    cable may write it into the first again. Raises Broken for no image like an update's."""
+    from esp32 import Partition
+
+    running = Partition(Partition.RUNNING)  # pyright: ignore[reportArgumentType]
+    return image_identity(running).split(":")[1]
+
+
 class _Slot:
     """The sink: erases sector by sector, programs whole pages, and hashes what it writes.
 

@@ -88,6 +88,7 @@ def give_boots_back():
     boots (lib/instar/boot.py counts them) by that one, nor by the one that ends the session."""
     if "slots" not in _records():
         return
+    before = list(sys.modules)
     try:
         from instar.boot import Slots
         from instar.store import Store
@@ -97,6 +98,12 @@ def give_boots_back():
             slots.switch(slots.active, min(slots.left + 2, _TRIAL_BOOTS), slots.watchdog)
     except Exception as error:  # software that is as bad as this goes back
         print("the boots were not given back:", error)
+    for name in list(sys.modules):
+        if name not in before:
+            sys.modules.pop(name)
+            package, _, leaf = name.rpartition(".")
+            if hasattr(sys.modules.get(package), leaf):
+                delattr(sys.modules[package], leaf)
 
 
 def _records():
