@@ -11,7 +11,6 @@
 # pyright: reportOptionalMemberAccess=false
 
 from .errors import Rejected
-from .provides import merged
 
 
 class Intake:
@@ -47,6 +46,8 @@ class Intake:
         finally:
             if self.reader:
                 self.reader.close()
+        from .closing import merged
+
         self.gives = list(reader.header.provides)
         return merged(self._provides, reader.header)
 

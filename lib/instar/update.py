@@ -14,7 +14,7 @@ import time
 from . import memory
 from .courier import Courier
 from .errors import Aborted, Broken, Rejected
-from .installers import INSTALLERS, make, on_trial, present, sweep, unload
+from .installers import INSTALLERS, make, on_trial, sweep, unload
 from .installers.base import Installer
 from .journal import Journal
 from .provides import Provides
@@ -32,7 +32,7 @@ class Updater:
         settings = host.settings
         self._trials = on_trial(self._installers, host.board, settings)
         self._journal = Journal(settings.store, host.clock)
-        self._provides = Provides(settings.store, settings.artifact_name, self.note, self._present)
+        self._provides = Provides(settings.store, settings.artifact_name, self.note)
         self._courier = Courier(host, server, self.note)
         self._installer = Installer(host.board)
         self._deployment = None
@@ -104,14 +104,11 @@ class Updater:
         self._enter(next_state(journal, reboots, self._runs_new, self._fail))
 
     def _compare(self):
-        try:
-            self._provides.compare()
-        except Exception as error:  # whatever the record holds, the agent starts
-            self.note("error", f"what this board provides and what runs: {error!r}")
-        unload()  # not needed before the next update
+        from .closing import compare
 
-    def _present(self, kind):
-        return present(self._installers, kind)
+        compare(self._provides, self._installers)
+        memory.forget("instar.closing")
+        unload()  # not needed before the next update
 
     async def start(self, deployment):
         """Carry out a deployment from the first state to the last. On a heap that an update before
@@ -213,6 +210,7 @@ class Updater:
         finally:
             memory.forget("instar.artifact")
             memory.forget("instar.intake")
+            memory.forget("instar.closing")
             memory.restore()
         self._journal.installed = self._installer.installed()
 
@@ -283,11 +281,12 @@ class Updater:
         await self._installer.cleanup()
 
     async def _report(self):
-        from .closing import close
+        from .closing import close, ledger
 
         self._installer = Installer(self._host.board)  # has done its work
         unload()
-        await close(self._journal, self._provides, self._courier, self._server, self.note)
+        book = ledger(self._provides, self._installers)
+        await close(self._journal, book, self._courier, self._server, self.note)
         self._compare()  # where this start found the update open
         if any(installer.on_trial() for installer in self._trials):
             self._host.board.reset()  # what failed and still runs: the boot loader goes back

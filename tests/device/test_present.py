@@ -6,7 +6,8 @@ import esp_chip
 from esp_chip import Chip, image
 from slot_board import Board
 
-from instar.installers import INSTALLERS, present
+from instar.closing import Ledger, present
+from instar.installers import INSTALLERS
 from instar.provides import Provides
 from instar.store import Store
 
@@ -30,9 +31,11 @@ class World:
 
     def start(self):
         """The provides of another start, compared."""
-        provides = Provides(self.store, "v1", self.note, self.runs.get)
-        provides.compare()
-        return provides
+        self.provides = Provides(self.store, "v1", self.note)
+        book = Ledger(self.provides, self.runs.get)
+        book.compare()
+        book.get = self.provides.get
+        return book
 
     def note(self, level, text):
         assert level == "error"
@@ -127,14 +130,15 @@ def test_a_full_flash_is_no_reason_to_lie():
         raise OSError(28)
 
     world.store.put = full
-    provides = Provides(world.store, "v1", world.note, world.runs.get)
+    provides = Provides(world.store, "v1", world.note)
+    book = Ledger(provides, world.runs.get)
     try:
-        provides.compare()
+        book.compare()
         raise AssertionError("stored?")
     except OSError:
         assert provides.get() == {"artifact_name": "unknown"}
     world.store.put = put
-    provides.compare()
+    book.compare()
     assert world.store.get_json("provides") == {"artifact_name": "unknown"}
 
 

@@ -1,4 +1,4 @@
-from instar.provides import matches, merged
+from instar.closing import matches, merged
 
 
 def test_patterns():

@@ -70,23 +70,6 @@ def make(installers, board, kind, installed=None, settings=None):
         raise Rejected(f"no installer for payload type {kind!r}: {error}")
 
 
-def present(installers, kind):
-    """Identity of what runs of a payload type, told in a moment: whether it is still what was
-    committed is asked at every start. None: there is nothing to compare."""
-    if installers.get(kind) is not INSTALLERS.get(kind):
-        return None  # a type of the application's own
-    try:
-        if kind == "micropython-app":
-            from .app import present
-        elif kind == "rootfs-image":
-            from .firmware import present
-        else:
-            return None
-        return present()
-    except (Broken, ImportError):  # no image like those of an update, or instar without the part
-        return None
-
-
 def unload():
     """Take the installers' modules out of the heap. What is still in use stays until it is not."""
     for name in _MODULES:
