@@ -33,7 +33,7 @@ class Provides:
         try:
             stored = self.store.get_json(RECORD)
         except Broken as error:
-            self.note("error", str(error))
+            self.note("error", f"what this board provides cannot be read: {error}")
             return {"artifact_name": UNKNOWN}
         return {"artifact_name": self._first} if stored is None else stored
 

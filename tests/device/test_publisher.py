@@ -104,7 +104,11 @@ async def test_an_outage_delays_and_loses_nothing():
     async with Server([answer(status="503 No")], [CLOSE], [TAKEN]) as server:
         agent = make(server.url)
         agent.publish("t", 1)
-        await run(agent, 4)
+        task = asyncio.create_task(agent.run())
+        while len(server.requests) < 3:
+            await asyncio.sleep_ms(50)
+        await asyncio.sleep_ms(300)
+        task.cancel()
     assert [values(request) for request in server.requests] == [[1]] * 3
     assert len(errors(agent)) == 2 and "publish: " in errors(agent)[0]
     assert SECRET not in str(agent.events)

@@ -7,11 +7,14 @@ import file_payloads as payloads
 from artifact_build import artifact, chunks, rejection
 from littlefs import Disk, files
 
+from instar import boot
 from instar.artifact.reader import Reader
 from instar.artifact.signature import Verifier
-from instar.installers.app import App
-from instar.installers.files import Directory, SingleFile
-from instar.store import Store
+
+boot.FIRMWARE = True  # as where instar is in the firmware: a slot holds the application alone
+from instar.installers.app import App  # noqa: E402
+from instar.installers.files import Directory, SingleFile  # noqa: E402
+from instar.store import Store  # noqa: E402
 
 ROWS = {"/a/app.py": b"a", "/b/app.py": b"b", "/data/conf.json": b"old", "/data/www/x": b"old"}
 # What an earlier download left is deleted by the next one, not by one that never begins.

@@ -276,8 +276,8 @@ def test_the_board_runs_on_the_settings_it_has(lab):
     assert json.dumps(lab.server.devices()) == "[]"
 
 
-def test_a_heap_of_64_kw_is_enough_where_nothing_is_compressed(tmp_path, server):
-    lab = Lab(tmp_path, server, heap="64wk")
+def test_a_heap_of_66_kw_is_enough_where_nothing_is_compressed(tmp_path, server):
+    lab = Lab(tmp_path, server, heap="66wk")
     lab.flash()
     lab.meet()
     deployment = lab.deploy(lab.artifact("release-2", compression="none"))

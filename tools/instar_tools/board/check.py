@@ -15,6 +15,7 @@
 # SPDX-License-Identifier: MIT
 import asyncio
 import gc
+import os
 
 import desk
 import vfs
@@ -60,8 +61,17 @@ class Watched:
         return self._installer.download(name, size)
 
 
-def format_flash(flash, keys):
+def format_flash(flash, options):
+    keys = options["keys"]
     desk.format(flash, {f"/key{i}": keys[i] for i in range(len(keys))})
+    if options["firmware_slots"]:
+        return
+    try:
+        os.mkdir("/guard")  # there the boot guard lies on the file system
+        os.mkdir("/guard/instar")
+        desk.write({"/guard/instar/boot.mpy": ""})
+    except OSError as error:  # a new file system refuses nothing, LittleFS may find no room in RAM
+        raise MemoryError(error)
 
 
 def unusable(flash, options):
@@ -69,7 +79,7 @@ def unusable(flash, options):
     from instar.artifact.signature import Verifier
     from instar.errors import Rejected
 
-    format_flash(flash, options["keys"])
+    format_flash(flash, options)
     try:
         keys = load_settings(options).verify_keys()
         if keys:
@@ -137,7 +147,7 @@ def answer(sources, flash, options):
         return
     memory.forget("instar.artifact")
     for source in sources:
-        format_flash(flash, options["keys"])
+        format_flash(flash, options)
         desk.say(checked(source, options))
         vfs.umount("/")
         gc.collect()
