@@ -284,4 +284,4 @@ def test_a_heap_of_66_kw_is_enough_where_nothing_is_compressed(tmp_path, server)
     lab.run("success")
     assert lab.server.statuses(deployment) == GOOD
     (heap,) = {event["size"] for event in lab.events if event["event"] == "heap"}
-    assert heap == 128 << 10
+    assert heap == 132 << 10

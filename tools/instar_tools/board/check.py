@@ -70,8 +70,8 @@ def format_flash(flash, options):
         os.mkdir("/guard")  # there the boot guard lies on the file system
         os.mkdir("/guard/instar")
         desk.write({"/guard/instar/boot.mpy": ""})
-    except OSError as error:  # a new file system refuses nothing, LittleFS may find no room in RAM
-        raise MemoryError(error)
+    except OSError:  # a new file system refuses nothing: LittleFS found no room in RAM
+        raise MemoryError from None
 
 
 def unusable(flash, options):

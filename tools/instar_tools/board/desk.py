@@ -70,8 +70,13 @@ def mount(rom, place="/rom"):
 def take_surplus(heap):
     """Blocks that leave `heap` bytes: the interpreter's heap has room for this program, too."""
     gc.collect()
-    surplus = gc.mem_free() - heap
-    return [bytearray(256) for _ in range(surplus // 304)]
+    ballast = []
+    try:
+        for _ in range((gc.mem_free() - heap) // 304):
+            ballast.append(bytearray(256))
+    except MemoryError:
+        pass  # the list takes some, too
+    return ballast
 
 
 def ready():
