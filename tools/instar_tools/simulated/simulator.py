@@ -1,6 +1,6 @@
 """Runs a simulated board: gives it power again after a reset or a cut, and hears what it says.
 
-    simulator = Simulator("board.flash", heap="76wk", on_event=print)
+    simulator = Simulator("board.flash", heap="80wk", on_event=print)
     outcome = simulator.run(until="success", seconds=60)
 
 Each boot is one process that runs boards/UNIX; the flash file is all that survives it. This module
