@@ -108,8 +108,8 @@ class Updater:
             from .closing import compare
 
             compare(self._provides, self._installers)
-        except ImportError:
-            pass  # an instar that takes no updates has committed none
+        except (ImportError, MemoryError) as error:  # no part for updates, or no room: it starts
+            self.note("info", f"provides: {error}")
         memory.forget("instar.closing")
         unload()  # not needed before the next update
 
@@ -135,7 +135,6 @@ class Updater:
             following = self._after(state, await self._attempt(state))
             if following:
                 self._enter(following)
-        memory.forget("instar.closing")
         self._deployment = None
 
     async def _attempt(self, state):
@@ -290,7 +289,7 @@ class Updater:
         unload()
         book = ledger(self._provides, self._installers)
         await close(self._journal, book, self._courier, self._server, self.note)
-        self._compare()  # where this start found the update open
+        self._compare()  # where this start found the update open; unloads closing, too
         if any(installer.on_trial() for installer in self._trials):
             self._host.board.reset()  # what failed and still runs: the boot loader goes back
 

@@ -840,3 +840,17 @@ def test_a_proof_that_lacks_heap_gets_that_of_the_window():
     memory._held[memory.FULL_WINDOW] = bytearray(34560)
     assert life(World(authorise=[MemoryError()])).statuses[-1] == "success"
     assert memory.FULL_WINDOW not in memory._held
+
+
+def test_no_room_for_the_comparison_at_a_start_is_no_reason_not_to_start():
+    class Full:
+        def __getattr__(self, name):
+            raise MemoryError("no room")
+
+    world = World()
+    world.installer = Installer
+    for stand_in in (Full(), object()):  # a full heap; an instar without the part
+        sys.modules["instar.closing"] = stand_in
+        assert not start_board(world).active
+        assert sys.modules.get("instar.closing") is not stand_in
+    assert life(world).statuses == GOOD.split()

@@ -24,7 +24,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from desk import Row, console, describe, digest, say, summary
+from desk import Operator, Row, console, describe, digest, say, summary
 
 from instar_tools.paths import FIRMWARE, ROOT
 from instar_tools.real_boards import BOARDS
@@ -63,14 +63,14 @@ KINDS = (
 )
 
 
-class Desk:
+class Desk(Operator):
     """One board with its cable in a port, and the server that it is for."""
 
     def __init__(self, kind: Kind, server: DevServer) -> None:
-        self.kind, self.server = kind, server
+        super().__init__(server)
+        self.kind = kind
         self.flash = WORK / f"{kind.name}.flash"
         self.firmware = WORK / kind.firmware
-        self.reports: dict[str, list[str]] = {}
         self.slot = ""
 
     # What a person does.
@@ -115,13 +115,7 @@ class Desk:
             say(self.kind.name if "from" not in event else "power", text)
         if event["event"] == "boot":
             self.slot = event.get("slot", "")
-        elif event["event"] == "pending":
-            self.server.accept_all()
-            say("server", "an operator accepts the device")
-        elif event["event"] == "deployment":
-            self.reported = self.reports.setdefault(event["artifact_name"], [])
-        elif event["event"] == "report":
-            self.reported.append(event["status"])
+        self.hear(event)
 
     # From the bag to the first update.
 

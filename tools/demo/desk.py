@@ -12,6 +12,7 @@ from rich.table import Table
 from instar_tools import image_builder
 from instar_tools.artifact_writer import ROOTFS, write_artifact
 from instar_tools.paths import FIRMWARE, ROOT
+from instar_tools.server.testing import DevServer
 from instar_tools.simulated import flash_builder
 from instar_tools.simulated.board_kinds import ESP32_GENERIC
 from instar_tools.simulated.simulator import Simulator
@@ -80,6 +81,23 @@ class Board:
     def memory(self) -> str:
         size, romfs = self.heap["size"] // 1024, self.heap["romfs"] // 1024
         return f"heap: {size} KiB ({ESP32_GENERIC.heap}) beside {romfs} KiB of ROMFS"
+
+
+class Operator:
+    """Accepts a board that asks, and hears what it says that it reports: release -> statuses."""
+
+    def __init__(self, server: DevServer) -> None:
+        self.server = server
+        self.reports: dict[str, list[str]] = {}
+
+    def hear(self, event: dict) -> None:
+        if event["event"] == "pending":
+            self.server.accept_all()
+            say("server", "an operator accepts the device")
+        elif event["event"] == "deployment":
+            self._reported = self.reports.setdefault(event["artifact_name"], [])
+        elif event["event"] == "report":
+            self._reported.append(event["status"])
 
 
 def image(name: str, head: str = "") -> bytes:

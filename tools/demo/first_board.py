@@ -6,7 +6,7 @@ import json
 import urllib.request
 from pathlib import Path
 
-from desk import DEVICE_TYPE, WORK, Board, Row, artifact, digest, image, say
+from desk import DEVICE_TYPE, WORK, Board, Operator, Row, artifact, digest, image, say
 
 from instar_tools.artifact_reader import read_artifact
 from instar_tools.server.testing import DevServer
@@ -19,17 +19,16 @@ BAD = ["downloading", "installing", "rebooting", "failure"]
 CRASH = "raise RuntimeError('the sensor library does not start')\n"
 
 
-class FirstBoard(Board):
+class FirstBoard(Board, Operator):
     """What was seen of it, and what its operator does."""
 
     def __init__(self, server: DevServer) -> None:
-        super().__init__("board")
-        self.server = server
+        Board.__init__(self, "board")
+        Operator.__init__(self, server)
         self.crashed = False
         self.published = 0
         self.configured = self.digest = ""
         self.taken: list[dict] = []
-        self.reports: dict[str, list[str]] = {}  # release -> what the board says it reported
 
     def prepare(self) -> None:
         """The board as it leaves the factory: flashed with release-1, else blank."""
@@ -79,13 +78,7 @@ class FirstBoard(Board):
             self.configured = event["digest"] if event["state"] == "proven" else event["state"]
         elif event["event"] == "published":
             self.published += event["records"]
-        elif event["event"] == "pending":
-            self.server.accept_all()
-            say("server", "an operator accepts the device")
-        elif event["event"] == "deployment":
-            self.reported = self.reports.setdefault(event["artifact_name"], [])
-        elif event["event"] == "report":
-            self.reported.append(event["status"])
+        self.hear(event)
 
     def release(self, name: str, head: str = "") -> Path:
         """Build a release as a Mender Artifact, and upload it."""
