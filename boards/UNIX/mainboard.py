@@ -96,8 +96,10 @@ def _modules(family, chip, options, seed):
     rtc.start(int(options["rtc"]) if "rtc" in options else None)
     if seed is not None:
         seed = ("%s %s" % (seed, options.get("boot", 1))).encode()
+    sockets = _sockets(options.get("dns"))
     _hide_emulation()
     sys.modules.update(public)
+    sys.modules.update(sockets)
     sys.modules["sys"] = _Sys(family, "port" in options)
     for name, module in (
         ("os", chance.Os(seed, family.PLATFORM, family.MACHINE)),
@@ -108,6 +110,16 @@ def _modules(family, chip, options, seed):
     ):
         sys.modules[name] = module
         sys.modules["u" + name] = module
+
+
+def _sockets(table):
+    # Without a table of names they are the host's own.
+    if not table:
+        return {}
+    from resolver import Socket
+
+    module = Socket(table)
+    return {"socket": module, "usocket": module}
 
 
 def _hide_emulation():

@@ -9,6 +9,7 @@
 #   heap=BYTES          the board's own heap: heapsize must have room for ROMFS and emulation too
 #   same_slot=other     what set_boot() of the chosen slot does (esp32.attach), older ESP-IDF
 #   port=1              there is a serial port (micropython -i): Ctrl-C, and the REPL after main.py
+#   dns=NAME=ADDR:PORT,...   where names lead: resolver.py
 #   raw=1               with it: a soft reset out of the raw REPL, so main.py does not run
 # SPDX-License-Identifier: MIT
 import gc
