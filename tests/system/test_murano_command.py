@@ -57,6 +57,7 @@ class Device:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env={**os.environ, **self.env, **env},
+            preexec_fn=as_in_a_terminal,
         )
 
     def json(self, *words, **more):
@@ -65,6 +66,11 @@ class Device:
 
     def resources(self):
         return self.server.resources(self.product, self.id)
+
+
+def as_in_a_terminal():
+    # The suite itself may run where a hang-up is ignored (nohup), which children take over.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="module")
