@@ -51,13 +51,15 @@ class Device:
 
     def start(self, *words, **env):
         """The same as a process of its own, which goes on."""
-        program = [sys.executable, "-c", "from instar_tools.cli import main; main()", "murano"]
+        # The suite may run where a hang-up is ignored (nohup), which its children take over.
+        heard = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL)"
+        main = f"{heard}; from instar_tools.cli import main; main()"
+        program = [sys.executable, "-c", main, "murano"]
         return subprocess.Popen(
             [*program, *map(str, [*self.options, *words])],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env={**os.environ, **self.env, **env},
-            preexec_fn=as_in_a_terminal,
         )
 
     def json(self, *words, **more):
@@ -66,11 +68,6 @@ class Device:
 
     def resources(self):
         return self.server.resources(self.product, self.id)
-
-
-def as_in_a_terminal():
-    # The suite itself may run where a hang-up is ignored (nohup), which children take over.
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="module")
