@@ -33,7 +33,7 @@ def start(flash, options):
 
     Returns (size of the ROMFS's buffer, None on a board without; where its programs are).
     """
-    control.connect(options.get("control", "/dev/null"))
+    control.connect(options.get("control", "/dev/null"), options.get("ack"))
     seed = options.get("seed")
     chip = nor.Flash(
         flash,

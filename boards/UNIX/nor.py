@@ -114,6 +114,7 @@ class Flash:
         self.ops += 1
         # The parent counts these lines: it must know the number even when it kills the board.
         control.send("op %s %d %d" % (kind, address, length) if self._trace else "op")
+        control.wait()
         if not self._cut or self.ops != self._cut[0]:
             return None
         if self._cut[1] == BEFORE:

@@ -5,6 +5,7 @@
 #   ops=0               operations before this   rtc=US          RTC minus host clock; none: 2000
 #   cut=N[:before|torn|ragged|after]             seed=N boot=N   of randomness
 #   trace=1             every flash operation    rom=BYTES       at least so much for the ROMFS
+#   ack=/dev/fd/N       a byte from there is waited for before each flash operation
 #   soft=LABEL          a soft reset: this slot (if the board has any), without the boot loader
 #   heap=BYTES          the board's own heap: heapsize must have room for ROMFS and emulation too
 #   same_slot=other     what set_boot() of the chosen slot does (esp32.attach), older ESP-IDF

@@ -61,6 +61,7 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
 
 class BoardProcess:
     """A board with power. heap: bytes. options: power_on.py's. watchdog_ms: one already running.
+    paced: each flash operation waits until its `op` line was dealt with.
 
     `end` says how the boot ended: one of ENDS with its words, "watchdog", "deadline", or "died N"
     when MicroPython itself came to grief (N: its exit code).
@@ -76,14 +77,19 @@ class BoardProcess:
         heap: int,
         options: Mapping[str, object],
         watchdog_ms: int | None = None,
+        paced: bool = False,
     ) -> None:
         self.end = ""
         self.watchdog_ms = watchdog_ms
         self._fed = time.monotonic()
         self._control, write_end = os.pipe()
+        ack, self._ack = os.pipe() if paced else (None, None)
+        theirs = [end for end in (write_end, ack) if end is not None]
         program = [micropython(), *self.ARGUMENTS, "-X", f"heapsize={heap}"]
         script = str(emulation() / "power_on.py")
         words = [f"{key}={value}" for key, value in options.items()]
+        if paced:
+            words.append(f"ack=/dev/fd/{ack}")
         try:
             self._process = subprocess.Popen(
                 [*program, script, str(flash), f"control=/dev/fd/{write_end}", *words],
@@ -91,14 +97,20 @@ class BoardProcess:
                 env={name: value for name, value in os.environ.items() if name not in _NOT_ITS},
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                pass_fds=[write_end],
+                pass_fds=theirs,
                 start_new_session=True,  # Ctrl-C is for the host tool
             )
         except BaseException:
-            os.close(self._control)
+            self._close()
             raise
         finally:
-            os.close(write_end)
+            for end in theirs:
+                os.close(end)
+
+    def _close(self) -> None:
+        os.close(self._control)
+        if self._ack is not None:
+            os.close(self._ack)
 
     def lines(self, deadline: float) -> Iterator[tuple[str, bytes]]:
         """Each line of the console and of the control channel, until the boot ends.
@@ -112,13 +124,20 @@ class BoardProcess:
                     last = line
                 else:
                     yield source, line
+                    self._go_on(source, line)
         finally:
             self._process.kill()
             code = self._process.wait()
-            os.close(self._control)
+            self._close()
             assert self._process.stdout
             self._process.stdout.close()
         self.end = self.end or last.decode() or f"died {code}"
+
+    def _go_on(self, source: str, line: bytes) -> None:
+        if self._ack is not None and source == "control" and line.startswith(b"op"):
+            # The other end may be gone: something else can kill a board that waits.
+            with contextlib.suppress(BrokenPipeError):
+                os.write(self._ack, b".")
 
     def _is_last(self, line: bytes) -> bool:
         word, _, rest = line.partition(b" ")

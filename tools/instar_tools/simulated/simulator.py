@@ -86,6 +86,8 @@ class Simulator:
     on_event: called with each event; console: with each other line of the board's console (bytes).
     power_cut_at: (operation, "before" | "torn" | "ragged" | "after"); happens once. ops: number of
     the latest flash operation, the boot loader's included. trace: an op event for each of them.
+    on_op: called with that event while the board waits: the flash is still as it was before it.
+    It may be set between two runs.
     options: more of power_on.py's.
     """
 
@@ -100,6 +102,7 @@ class Simulator:
         console: Callable[[bytes], None] = lambda line: None,
         power_cut_at: tuple[int, str] | None = None,
         trace: bool = False,
+        on_op: Callable[[Event], None] | None = None,
         options: dict[str, object] | None = None,
     ) -> None:
         self.flash = Path(flash).resolve()
@@ -112,6 +115,7 @@ class Simulator:
         self._on_event = on_event
         self._console = console
         self._trace = trace
+        self.on_op = on_op
         self._options = options or {}
 
     def _switch_on(self) -> None:
@@ -191,6 +195,7 @@ class Simulator:
             heap=self._heap + romfs + EMULATION,
             options=self._boot_options(romfs),
             watchdog_ms=self._watchdog_ms,
+            **({"paced": True} if self.on_op else {}),
         )
         for source, line in process.lines(deadline):
             event = self._hear(source, line, romfs)
@@ -217,7 +222,7 @@ class Simulator:
             options["seed"] = self._seed
         if self.power_cut_at:
             options["cut"] = "{}:{}".format(*self.power_cut_at)
-        if self._trace:
+        if self._trace or self.on_op:
             options["trace"] = 1
         if self._soft:
             options["soft"] = self._slot
@@ -242,8 +247,7 @@ class Simulator:
         if word == "op":
             self.ops += 1
             if values:
-                kind, address, length = values[0], int(values[1]), int(values[2])
-                return event_of("op", number=self.ops, kind=kind, address=address, length=length)
+                return self._operation(values[0], int(values[1]), int(values[2]))
         elif word == "rtc":
             self._rtc_offset = int(values[0])
         elif word == "boot":
@@ -260,6 +264,12 @@ class Simulator:
                 "heap", size=self._heap, tls=held, romfs=romfs, emulation=int(values[0])
             )
         return None
+
+    def _operation(self, kind: str, address: int, length: int) -> Event | None:
+        event = event_of("op", number=self.ops, kind=kind, address=address, length=length)
+        if self.on_op:
+            self.on_op(event)
+        return event if self._trace else None
 
     def _end_event(self, end: str) -> Event:
         word, _, why = end.partition(" ")
