@@ -1,0 +1,194 @@
+"""What every scenario is: a board and a server that are made ready, a run, and a judgement.
+
+    scenario.prepare(lab)               # flash, first start, deployment: no power is cut here
+    scenario.during(lab)                # before each run from there: who else does something
+    scenario.judge(flash, view, ran)    # of a board that came to rest: what is wrong
+
+prepare() keeps what judge() needs in `kept`: another process needs the scenario as it is then (it
+can be pickled). view is beliefs.py's, with what extra() adds.
+"""
+# SPDX-License-Identifier: MIT
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lab import Lab
+
+from instar_tools.server.testing import DevServer
+from instar_tools.simulated.board_kinds import KINDS
+from instar_tools.simulated.flash_builder import write_flash
+
+from . import oracle
+from .chip import RECORDS, Chip, Damaged
+from .oracle import BRICK, LIE, Finding, Outcome
+from .software import Mutation, pico_root
+
+if TYPE_CHECKING:
+    from .world import Ran
+
+# On top of Lab.flash()'s: names instead of ports, and nothing that lets a second pass.
+SETTINGS = {
+    "mender_url": "http://updates.test",
+    "allow_plain_http": True,
+    "ntp_host": "time.test",
+    "ntp_port": 123,
+    "ca": [],
+}
+FIRST, SECOND = "release-1", "release-2"
+_ALWAYS = ("identity-key", "provides", "slots")
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """See the module. sampled: ranges of the flash in which long runs of plain data are enough to
+    be sampled. waits: real time passes in each recovery. records: names (regular expressions) of
+    records that may be there at the end, beside those of every board."""
+
+    name: str
+    board: str = "ESP32_GENERIC"
+    sampled: tuple[tuple[int, int], ...] = ()
+    max_boots: int = 8
+    waits: bool = False
+    records: tuple[str, ...] = ()
+    kept: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    def prepare(self, lab: Lab, mutation: Mutation | None = None) -> None:
+        """Make the flash and what the server believes, from which a run begins. mutation: of the
+        board's software; see software.py."""
+        raise NotImplementedError
+
+    def during(self, lab: Lab) -> None:
+        """Called before each run. As it stands, nobody else does anything."""
+        attend(lab)
+
+    def extra(self, server: DevServer) -> dict[str, Any]:
+        """More of the server's for `view`."""
+        return {}
+
+    def judge(self, flash: bytes, view: Mapping[str, Any], ran: Ran) -> list[Finding]:
+        """Everything that is wrong with a board that came to rest."""
+        chip = Chip(flash)
+        findings = oracle.at_rest(ran) or oracle.readable(chip)
+        if findings:
+            return findings
+        findings = oracle.records(chip, (*_ALWAYS, *self.records))
+        if any(finding.kind == BRICK for finding in findings):
+            return findings
+        try:
+            return findings + self.check(chip, view, ran)
+        except Damaged as damage:
+            return [*findings, Finding(BRICK, str(damage))]
+
+    def check(self, chip: Chip, view: Mapping[str, Any], ran: Ran) -> list[Finding]:
+        """What is judged of every scenario, as far as nothing is unreadable."""
+        return [
+            *oracle.chosen(chip, ran),
+            *oracle.settled(chip),
+            *oracle.closed(chip),
+            *oracle.identity(chip, view),
+        ]
+
+
+@dataclass(frozen=True)
+class Update(Scenario):
+    """One deployment. kept: `deployment`, its id; `old` and `new`, each an Outcome.
+
+    ends: what is allowed to be there at the end. words: what the log of a failure has to say.
+    """
+
+    ends: tuple[str, ...] = ("old", "new")
+    words: str = ""
+
+    def check(self, chip: Chip, view: Mapping[str, Any], ran: Ran) -> list[Finding]:
+        findings = super().check(chip, view, ran)
+        findings += oracle.statuses(view, self.kept["deployment"])
+        findings += oracle.log(view, self.kept["deployment"], self.words)
+        runs = next((end for end in ("old", "new") if self.is_there(chip, self.kept[end])), None)
+        if runs not in self.ends:
+            text = f"what runs is {runs or 'neither the old nor the new'}: expected {self.ends}"
+            return [*findings, Finding(BRICK, text)]
+        final = oracle.verdict(view, self.kept["deployment"])
+        if (final == oracle.SUCCESS) != (runs == "new"):
+            findings.append(Finding(LIE, f"the server has {final}, but the {runs} one is there"))
+        return findings + self.matches(chip, view, self.kept[runs])
+
+    def is_there(self, chip: Chip, outcome: Outcome) -> bool:
+        """Whether this is what the board came out with, judged by the one thing that decides."""
+        return not oracle.image(chip, outcome.image)
+
+    def matches(self, chip: Chip, view: Mapping[str, Any], outcome: Outcome) -> list[Finding]:
+        """Everything fits that outcome."""
+        keys = {*self.kept["old"].provides, *self.kept["new"].provides}
+        return [
+            *oracle.image(chip, outcome.image),
+            *oracle.same_files(chip, outcome.files),
+            *oracle.guard(chip, outcome.active),
+            *oracle.provides(chip, outcome.provides, FIRST),
+            *oracle.committed(chip, outcome.committed),
+            *oracle.inventory(view, outcome.provides, sorted(keys)),
+        ]
+
+    # ---- for prepare()
+
+    def start(self, lab: Lab, image: bytes, files: dict[str, bytes] | None = None, **more) -> None:
+        """An ESP32 with release-1 that was accepted and found nothing to do. more: settings."""
+        lab.flash(image, settings={**SETTINGS, **more}, files=files)
+        self._meet(lab)
+
+    def start_pico(self, lab: Lab, slot: dict[str, bytes], mutation: Mutation | None) -> None:
+        """A Pico W with this in its slot /a, accepted."""
+        lab.flash(settings=SETTINGS)  # which knows what all settings of a lab's board are
+        files = {path: x for path, x in Chip(_read(lab)).files.items() if path == "/instar.json"}
+        files |= pico_root(mutation)
+        files |= {f"/a/{name}": data for name, data in slot.items()}
+        write_flash(lab.path, kind=KINDS[self.board], files=files, seed=1)
+        self._meet(lab)
+
+    def _meet(self, lab: Lab) -> None:
+        attend(lab)
+        lab.meet()
+        self.kept["files"] = files_of(_read(lab))
+
+    def deploy(self, lab: Lab, artifact: Path, old: Outcome, new: Outcome) -> None:
+        """Offer it, and keep what may come of it."""
+        self.kept.update(deployment=lab.deploy(artifact), old=old, new=new)
+
+
+def files_of(flash: bytes) -> dict[str, bytes]:
+    """All files in a flash but the records."""
+    found = Chip(flash).files
+    return {path: data for path, data in found.items() if not path.startswith(RECORDS)}
+
+
+def _read(lab: Lab) -> bytes:
+    return lab.path.read_bytes()
+
+
+def attend(
+    lab: Lab,
+    abort_after: str | None = None,
+    accept: Callable[[], Any] | None = None,
+) -> None:
+    """The operator of this run. abort_after: a status; the deployment is aborted as soon as the
+    server has it. accept: what is done where a board says that somebody has to do something, if
+    that is not to accept it."""
+    rollouts = lab.server.server.rollouts
+    report = type(rollouts).report
+
+    def aborting(deployment, device, status, substate):
+        known = report(rollouts, deployment, device, status, substate)
+        if status == abort_after:
+            rollouts.abort(deployment)
+        return known
+
+    # On this server alone: what was put there for the run before goes.
+    vars(rollouts).pop("report", None)
+    vars(lab.server).pop("accept_all", None)
+    if abort_after:
+        rollouts.report = aborting
+    if accept:
+        lab.server.accept_all = accept
