@@ -1,0 +1,129 @@
+"""A board that takes one update after the other over a Network, and what came of each.
+
+    with World(folder) as world:
+        story = world.update(storage=[cut(After(5000, DOWN))])
+        assert story.wrong() == ""
+
+Each update is a boot that finds a deployment, the boot of what was installed, and the first poll
+that finds nothing to do: equal sessions, but for what the faults do to them.
+"""
+# SPDX-License-Identifier: MIT
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from fault_proxies import SERVER, Network
+from lab import Lab, image, sha256
+from link_faults import DOWN, Fault
+
+from instar_tools.server.testing import DevServer
+
+# Steps on the way may get lost, the proof's and the end may not.
+_LEGAL = re.compile(r"(downloading )?((installing )?rebooting )?installing success")
+_SECONDS = 120  # a limit for what never ends, not a measure
+# Two releases for each compression, so that there is always another one.
+_NAMES = {"gzip": ("release-2", "release-3"), "none": ("release-4", "release-5")}
+
+
+def distinct(statuses: list[str]) -> list[str]:
+    """Without those that say again what was said last: an answer had got lost."""
+    return [status for status, _ in groupby(statuses)]
+
+
+@dataclass
+class Story:
+    """What came of an update. sent: bytes that the object store's link carried to the board, with
+    all that TLS and HTTP add; requests: that reached the server; struck: names of faults."""
+
+    name: str
+    ended: bool
+    statuses: list[str]
+    runs: str
+    intact: bool
+    sent: int
+    requests: int
+    struck: list[str]
+    errors: list[str]
+
+    def wrong(self) -> str:
+        """What is not as a good end has to be; empty: nothing."""
+        statuses = " ".join(distinct(self.statuses))
+        if not self.ended:
+            return f"it never came to an end: {self.errors[-5:]}"
+        if not _LEGAL.fullmatch(statuses):
+            return f"statuses: {statuses}: {self.errors[-5:]}"
+        if self.runs != self.name or not self.intact:
+            return f"{self.name} was reported, {self.runs} runs, intact: {self.intact}"
+        return ""
+
+
+class World:
+    """One board, its server and the links in between, until it is left.
+
+    plain: without TLS. more: the board's settings.
+    """
+
+    def __init__(self, folder: Path, plain: bool = False, **more: Any) -> None:
+        self.folder, self.plain = folder, plain
+        self._settings = {"download_tries": 10, **more}
+        self._uploaded: set[str] = set()
+        self._runs = "release-1"
+
+    def __enter__(self) -> World:
+        self.server = DevServer(self.folder / "server", plain=self.plain, **SERVER)
+        self.server.start()
+        self.network = Network(self.server)
+        self.network.__enter__()
+        self.lab = Lab(self.folder, self.server, options={"dns": self.network.dns})
+        self.lab.flash(settings={**self.network.settings, **self._settings})
+        self.lab.meet()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.network.__exit__()
+        self.server.stop()
+
+    def deploy(self, compression: str = "gzip") -> tuple[str, str]:
+        """Another release than the one that runs, for the board to find: (name, deployment)."""
+        name = next(name for name in _NAMES[compression] if name != self._runs)
+        if name not in self._uploaded:
+            self.server.upload(self.lab.artifact(name, compression=compression))
+            self._uploaded.add(name)
+        return name, self.server.deploy(name, [self.lab.device()])
+
+    def update(
+        self,
+        api: Iterable[Fault] = (),
+        storage: Iterable[Fault] = (),
+        compression: str = "gzip",
+    ) -> Story:
+        """A whole update, during which these faults strike."""
+        name, deployment = self.deploy(compression)
+        self.server.forget_requests()
+        self.network.begin(api, storage)
+        heard = len(self.lab.events)
+        outcome = self.lab.board.run(until="idle", seconds=_SECONDS)
+        self._runs = str(self.server.inventory(self.lab.device())["artifact_name"])
+        events = self.lab.events[heard:]
+        return Story(
+            name=name,
+            ended=outcome.met,
+            statuses=self.server.statuses(deployment),
+            runs=self._runs,
+            intact=self._intact(),
+            sent=self.network.storage.passed[DOWN],
+            requests=len(self.server.requests()),
+            struck=self.network.struck,
+            errors=[event["message"] for event in events if event["event"] == "error"],
+        )
+
+    def _intact(self) -> bool:
+        # The slot that booted last holds, byte for byte, what the inventory names.
+        expected = image(self._runs)
+        return self.lab.digest(self.lab.slot(), len(expected)) == sha256(expected)
