@@ -11,6 +11,7 @@ Each check gives a list of findings; scenarios.py puts them together. A finding 
 
 from __future__ import annotations
 
+import binascii
 import json
 import re
 from collections.abc import Collection, Mapping
@@ -54,15 +55,15 @@ class Outcome:
     """What the board may come out of a scenario with.
 
     provides: without device_type. files: by absolute path, all that there are but the records.
-    image: of the slot that runs; None: not judged. active: the application slot of the boot
-    guard's record; None: there is no record. committed: by payload type, whose the provides are,
-    as the board's own part of that record has it.
+    image: of the slot that runs; None: not judged. active: the application slots that the boot
+    guard's record may name; None: there is no record. committed: by payload type, whose the
+    provides are, as the board's own part of that record has it.
     """
 
     provides: Mapping[str, str]
     files: Mapping[str, bytes]
     image: bytes | None = None
-    active: str | None = None
+    active: tuple[str | None, ...] = (None,)
     committed: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -126,13 +127,13 @@ def _slashes(path: str) -> list[int]:
     return [at for at, letter in enumerate(path) if at and letter == "/"]
 
 
-def guard(chip: Chip, active: str | None) -> list[Finding]:
+def guard(chip: Chip, active: Collection[str | None]) -> list[Finding]:
     """The boot guard's record says which application slot runs, and that it is proven."""
     record = chip.json_record("slots")
-    expected = None if active is None else {"active": active, "left": None, "watchdog": 0}
-    if record == expected:
+    proven = [slot and {"active": slot, "left": None, "watchdog": 0} for slot in active]
+    if record in proven:
         return []
-    return [Finding(BRICK, f"the boot guard's record is {record}, expected {expected}")]
+    return [Finding(BRICK, f"the boot guard's record is {record}, expected one of {proven}")]
 
 
 # ---- what the board keeps
@@ -184,6 +185,15 @@ def committed(chip: Chip, expected: Mapping[str, str]) -> list[Finding]:
 def digest(image: bytes) -> str:
     """What an image is known by: the SHA-256 that it ends in."""
     return image[-_DIGEST:].hex()
+
+
+def sizes(slot: str, files: Mapping[str, bytes]) -> str:
+    """What an application slot is known by at a start: a sum over its files' names and sizes."""
+    total = sum(
+        binascii.crc32(b"/%s/%s (%d,)" % (slot.encode(), name.encode(), len(data)))
+        for name, data in files.items()
+    )
+    return f"{slot}:{total & 0xFFFFFFFF}"
 
 
 # ---- what the server believes
@@ -252,6 +262,15 @@ def identity(chip: Chip, view: Mapping[str, Any]) -> list[Finding]:
     if _der(own) == _der(known):
         return []
     return [Finding(LIE, "the server knows another key than the board has")]
+
+
+def arrived(values: list[int], count: int) -> list[Finding]:
+    """Numbers from 0 on, `count` of them, each at least once and in order: what comes again begins
+    before what came last, and nothing is ever left out."""
+    gaps = [at for at, value in enumerate(values) if value > (values[at - 1] if at else -1) + 1]
+    if gaps or set(values) != set(range(count)):
+        return [Finding(LIE, f"of {count} messages in order these arrived: {values}")]
+    return []
 
 
 def _der(key: Any) -> bytes:

@@ -11,6 +11,7 @@ can be pickled). view is beliefs.py's, with what extra() adds.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -136,14 +137,13 @@ class Update(Scenario):
 
     def start(self, lab: Lab, image: bytes, files: dict[str, bytes] | None = None, **more) -> None:
         """An ESP32 with release-1 that was accepted and found nothing to do. more: settings."""
-        lab.flash(image, settings={**SETTINGS, **more}, files=files)
+        flash_esp32(lab, image, files, **more)
         self._meet(lab)
 
     def start_pico(self, lab: Lab, slot: dict[str, bytes], mutation: Mutation | None) -> None:
         """A Pico W with this in its slot /a, accepted."""
-        lab.flash(settings=SETTINGS)  # which knows what all settings of a lab's board are
-        files = {path: x for path, x in Chip(_read(lab)).files.items() if path == "/instar.json"}
-        files |= pico_root(mutation)
+        lab.flash(settings=SETTINGS)  # for what it knows of a lab's settings
+        files = {"/instar.json": json.dumps(lab.settings).encode(), **pico_root(mutation)}
         files |= {f"/a/{name}": data for name, data in slot.items()}
         write_flash(lab.path, kind=KINDS[self.board], files=files, seed=1)
         self._meet(lab)
@@ -156,6 +156,15 @@ class Update(Scenario):
     def deploy(self, lab: Lab, artifact: Path, old: Outcome, new: Outcome) -> None:
         """Offer it, and keep what may come of it."""
         self.kept.update(deployment=lab.deploy(artifact), old=old, new=new)
+
+
+def flash_esp32(
+    lab: Lab, image: bytes, files: dict[str, bytes] | None = None, **settings: Any
+) -> None:
+    """A board that was just flashed, with nothing but its settings and these files."""
+    lab.flash(image, settings={**SETTINGS, **settings})
+    content = {"/instar.json": json.dumps(lab.settings).encode(), **(files or {})}
+    write_flash(lab.path, image, files=content, seed=1)
 
 
 def files_of(flash: bytes) -> dict[str, bytes]:
@@ -173,9 +182,9 @@ def attend(
     abort_after: str | None = None,
     accept: Callable[[], Any] | None = None,
 ) -> None:
-    """The operator of this run. abort_after: a status; the deployment is aborted as soon as the
-    server has it. accept: what is done where a board says that somebody has to do something, if
-    that is not to accept it."""
+    """The operator of this run, who accepts every board before it asks twice. abort_after: a
+    status; the deployment is aborted as soon as the server has it. accept: what is done where a
+    board says that somebody has to do something."""
     rollouts = lab.server.server.rollouts
     report = type(rollouts).report
 
@@ -185,6 +194,7 @@ def attend(
             rollouts.abort(deployment)
         return known
 
+    lab.server.server.options.accept_all = True
     # On this server alone: what was put there for the run before goes.
     vars(rollouts).pop("report", None)
     vars(lab.server).pop("accept_all", None)
