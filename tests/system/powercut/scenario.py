@@ -11,7 +11,9 @@ can be pickled). view is beliefs.py's, with what extra() adds.
 
 from __future__ import annotations
 
+import binascii
 import json
+import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +26,7 @@ from instar_tools.simulated.board_kinds import KINDS
 from instar_tools.simulated.flash_builder import write_flash
 
 from . import oracle
-from .chip import RECORDS, Chip, Damaged
+from .chip import BLANK, RECORDS, VALID, Chip, Damaged
 from .oracle import BRICK, LIE, Finding, Outcome
 from .software import Mutation, pico_root
 
@@ -135,9 +137,14 @@ class Update(Scenario):
 
     # ---- for prepare()
 
-    def start(self, lab: Lab, image: bytes, files: dict[str, bytes] | None = None, **more) -> None:
-        """An ESP32 with release-1 that was accepted and found nothing to do. more: settings."""
+    def start(
+        self, lab: Lab, image: bytes, files: dict[str, bytes] | None = None, home: int = 0, **more
+    ) -> None:
+        """An ESP32 with release-1 that was accepted and found nothing to do. home: the slot that
+        it runs from, as if updates had brought it there. more: settings."""
         flash_esp32(lab, image, files, **more)
+        if home:
+            lab.path.write_bytes(moved(lab.path.read_bytes(), image))
         self._meet(lab)
 
     def start_pico(self, lab: Lab, slot: dict[str, bytes], mutation: Mutation | None) -> None:
@@ -165,6 +172,18 @@ def flash_esp32(
     lab.flash(image, settings={**SETTINGS, **settings})
     content = {"/instar.json": json.dumps(lab.settings).encode(), **(files or {})}
     write_flash(lab.path, image, files=content, seed=1)
+
+
+def moved(flash: bytes, image: bytes) -> bytes:
+    """The flash with the image in ota_1, valid, and nothing in ota_0."""
+    rows, found = Chip(flash).rows, bytearray(flash)
+    sequence = struct.pack("<I", 2)
+    crc = binascii.crc32(sequence, BLANK)
+    entry = sequence + b"\xff" * 20 + struct.pack("<II", VALID, crc)
+    for label, data in (("ota_0", b"\xff" * len(image)), ("ota_1", image), ("otadata", entry)):
+        at = rows[label][0]
+        found[at : at + len(data)] = data
+    return bytes(found)
 
 
 def files_of(flash: bytes) -> dict[str, bytes]:

@@ -21,20 +21,33 @@ from .chip import Chip
 from .oracle import Outcome
 from .scenario import FIRST, SECOND, Scenario, Update, attend
 from .services import Bootstrap, Identity, Outbox, Token
-from .software import CRASHES, HANGS, PICO, WELL, Mutation, app, esp32_slot, firmware, pico_slot
+from .software import (
+    CRASHES,
+    HANGS,
+    PICO,
+    UNWELL,
+    WELL,
+    Mutation,
+    app,
+    esp32_slot,
+    firmware,
+    pico_slot,
+)
 
-OTA_1 = (0x190000, 0x310000)
+SLOTS = ((0x10000, 0x190000), (0x190000, 0x310000))
 _BALLAST = 64 << 10
 _OLD = {"artifact_name": FIRST}
 
 
 @dataclass(frozen=True)
 class Firmware(Update):
-    """An image into the other slot. head: the first lines of the new application; abort_after: a
-    status of the deployment, which is aborted then."""
+    """An image into the other slot. source: of the new application; home: the slot of the old
+    image: from ota_1, to be back where nothing is known is to be wrong; abort_after: a status of
+    the deployment, which is aborted then."""
 
-    sampled: tuple[tuple[int, int], ...] = (OTA_1,)
-    head: str = ""
+    sampled: tuple[tuple[int, int], ...] = SLOTS
+    source: str = WELL
+    home: int = 0
     compression: str = "gzip"
     ballast: int = 0
     abort_after: str | None = None
@@ -43,8 +56,8 @@ class Firmware(Update):
     def prepare(self, lab: Lab, mutation: Mutation | None = None) -> None:
         parts = {"mender", "firmware"}
         old = firmware(FIRST, parts, WELL, mutation)
-        new = firmware(SECOND, parts, self.head + WELL, mutation, self.ballast)
-        self.start(lab, old, watchdog=self.watchdog)
+        new = firmware(SECOND, parts, self.source, mutation, self.ballast)
+        self.start(lab, old, home=self.home, watchdog=self.watchdog)
         files = self.kept["files"]
         provides = {
             "artifact_name": SECOND,
@@ -65,19 +78,19 @@ class Firmware(Update):
 @dataclass(frozen=True)
 class App(Update):
     """An application into a slot, beside the one in the firmware (ESP32), or into the other slot,
-    with instar (Pico W). What decides is the boot guard's record. head, abort_after: as above."""
+    with instar (Pico W). What decides is the boot guard's record. source, abort_after: as
+    above."""
 
-    head: str = ""
+    source: str = app(2)
     abort_after: str | None = None
 
     def prepare(self, lab: Lab, mutation: Mutation | None = None) -> None:
-        source = self.head + app(2)
         if self.board == PICO:
-            new, slot, old_active = pico_slot(source, mutation), "b", (None, "a")
+            new, slot, old_active = pico_slot(self.source, mutation), "b", (None, "a")
             self.start_pico(lab, pico_slot(app(1), mutation), mutation)
             image = None
         else:
-            new, slot, old_active = esp32_slot(source), "a", (None,)
+            new, slot, old_active = esp32_slot(self.source), "a", (None,)
             image = firmware(FIRST, {"mender", "app"}, app(1), mutation)
             self.start(lab, image)
         files = self.kept["files"]
@@ -111,6 +124,7 @@ class Files(Update):
     kind: str = "single-file"
     before: tuple[tuple[str, bytes], ...] = ()
     after: tuple[tuple[str, bytes], ...] = ()
+    abort_after: str | None = None
 
     def prepare(self, lab: Lab, mutation: Mutation | None = None) -> None:
         image = firmware(FIRST, {"mender", "files"}, WELL, mutation)
@@ -128,6 +142,9 @@ class Files(Update):
                 image,
             ),
         )
+
+    def during(self, lab: Lab) -> None:
+        attend(lab, self.abort_after)
 
     def _artifact(self, lab: Lab) -> Path:
         if self.kind == "single-file":
@@ -188,18 +205,27 @@ _NEXT = ((f"{_FOLDER}/index.html", b"<p>two</p>" * 200), (f"{_FOLDER}/js/b.js", 
 
 _ALL: tuple[Scenario, ...] = (
     Firmware("firmware-good"),
-    Firmware("firmware-crash", head=CRASHES, ends=("old",)),
-    Firmware("firmware-hang", head=HANGS, ends=("old",), watchdog=3, waits=True),
+    Firmware("firmware-crash", source=CRASHES, home=1, ends=("old",)),
+    Firmware("firmware-unwell", source=UNWELL, home=1, ends=("old",)),
+    Firmware("firmware-hang", source=HANGS, ends=("old",), watchdog=3, waits=True),
     Firmware("firmware-none", compression="none", ballast=_BALLAST),
     Firmware("firmware-aborted", abort_after="installing", ends=("old",)),
     App("app-good"),
-    App("app-bad", head=CRASHES, ends=("old",)),
+    App("app-bad", source=UNWELL, ends=("old",)),
     App("app-aborted", abort_after="rebooting", ends=("old",)),
     App("pico-app-good", PICO),
-    App("pico-app-bad", PICO, head=CRASHES, ends=("old",)),
+    App("pico-app-bad", PICO, source=CRASHES, ends=("old",)),
     Files("single-file", before=_NIGHT, after=_DAY),
     Files("single-file-new", after=_DAY),
     Files("directory", kind="directory", before=_SITE, after=_NEXT),
+    Files(
+        "directory-aborted",
+        kind="directory",
+        before=_SITE,
+        after=_NEXT,
+        abort_after="downloading",
+        ends=("old",),
+    ),
     Provides("provides"),
     Refused("log"),
     Identity("identity-key"),

@@ -26,6 +26,15 @@ PICO = "RPI_PICO_W"
 WELL = "async def run(agent):\n    pass\n\n\ndef healthy():\n    return True\n"
 CRASHES = "raise RuntimeError('no sensor')\n"
 HANGS = "while True:\n    pass\n"
+# Starts, and says that it is not well.
+UNWELL = """
+async def run(agent):
+    pass
+
+
+def healthy():
+    raise ValueError("not well")
+"""
 
 
 def app(version: int) -> str:
