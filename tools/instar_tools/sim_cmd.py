@@ -10,10 +10,12 @@ import click
 
 from . import slot_builder
 from .event_view import View
+from .events import Event
 from .plug_cmd import heap_option, plug
 from .simulated import flash_builder
 from .simulated.board_kinds import ESP32_GENERIC, KINDS, BoardKind
 from .simulated.simulator import Simulator
+from .simulated.wear import Wear
 
 NOT_MET = 3
 CUTS = ("before", "torn", "ragged", "after")
@@ -160,12 +162,13 @@ def _rtc(ctx: click.Context, param: click.Parameter, value: str | None) -> int |
 @click.option("--boots", type=int, help="Switch the board off after so many boots.")
 @click.option("--events", is_flag=True, help="One JSON event per line on stdout.")
 @click.option("--trace", is_flag=True, help="An event for each flash operation.")
+@click.option("--wear", is_flag=True, help="A table at the end: what the flash went through.")
 @click.option("--seed", type=int, help="Of the board's randomness.")
 @click.option("--rtc", "rtc_us", callback=_rtc, metavar="ISO|host", help="The RTC at power-on.")
 @click.option("--cut", callback=_cut, metavar="N[:HOW]", help="Cut the power at operation N.")
 @click.option("--quiet", is_flag=True, help="The board's console is not shown.")
 @click.pass_context
-def run(ctx, flash, until, seconds, boots, events, quiet, cut, **board) -> None:
+def run(ctx, flash, until, seconds, boots, events, quiet, cut, trace, wear, **board) -> None:
     """Run the board in FLASH, boot after boot, until the condition or a dead end.
 
     The board's console is on stderr. HOW of a cut: before, torn (half of it done), ragged
@@ -173,9 +176,24 @@ def run(ctx, flash, until, seconds, boots, events, quiet, cut, **board) -> None:
     was not met; 2 usage.
     """
     view = View(events, quiet)
+    counts = Wear(flash) if wear else None
+
+    def hear(event: Event) -> None:
+        if counts:
+            counts.hear(event)
+        if trace or event["event"] != "op":
+            view.event(event)
+
     with view.progress:
         outcome = Simulator(
-            flash, on_event=view.event, console=view.console, power_cut_at=cut, **board
+            flash,
+            on_event=hear,
+            console=view.console,
+            power_cut_at=cut,
+            trace=trace or wear,
+            **board,
         ).run(until, seconds, boots)
     view.say(f"simulator: ended by {outcome.reason}")
+    if counts:
+        view.progress.console.print(counts.table())
     ctx.exit(0 if outcome.met or until is None else NOT_MET)
