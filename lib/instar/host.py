@@ -14,13 +14,17 @@ from micropython import const
 from .clock import Clock
 from .errors import InstarError, Transient
 
-_STALL_MS = const(180000)  # longer than any wait that is allowed to happen
 _WATCH_MS = const(1000)
+# Between two signs of progress: a connection with its handshake (http: 45 s), what a queue may
+# take (outbox.py: 20 s), and, each as long as the settings allow, the four answers of one turn.
+_REACH_S = const(90)
+_ANSWERS = const(4)
 
 
 class Host:
     """settings: Settings with its store; board: the board's own module; on_event: called with a
-    dict for each event. health, inventory: the application's check, and its own attributes."""
+    dict for each event. health, inventory: the application's check, and its own attributes.
+    stall_ms: after so long without progress the watchdog is fed no more; may be set."""
 
     def __init__(self, settings, board, on_event):
         self.settings = settings
@@ -33,6 +37,7 @@ class Host:
         self.publisher = self.recorder = self.murano = None
         self._client = None
         self.ask_time = None  # an async callable that says what time it is: see clock.py
+        self.stall_ms = (_REACH_S + _ANSWERS * settings.http_timeout) * 1000
         self._beat = time.ticks_ms()
 
     def emit(self, event, **info):
@@ -51,7 +56,7 @@ class Host:
     def feed(self):
         """Feeds the watchdog while the agent itself makes progress. For what the application may
         use, too: that must not hide a hanging agent."""
-        if time.ticks_diff(time.ticks_ms(), self._beat) < _STALL_MS:
+        if time.ticks_diff(time.ticks_ms(), self._beat) < self.stall_ms:
             self.board.feed()
 
     def leaving(self):
@@ -76,6 +81,7 @@ class Host:
     async def online(self):
         """Join the network and have a clock. Raises Transient if the network cannot be joined."""
         await self.board.connect()
+        self.beat()
         try:
             await self.clock.sync(self.beat, self.ask_time)
         except (InstarError, OSError) as error:  # TLS will tell if the clock is too wrong
