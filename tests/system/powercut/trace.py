@@ -19,8 +19,10 @@ by the operation's number.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import random
+import re
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -31,9 +33,11 @@ from .world import World
 SECTOR = 4096
 SHAPES = {"erase": ("early", "late", "half"), "program": ("low", "random")}
 _EARLY, _LATE = 4, 8  # of how many random words a bit must be in all, to be left by an erase
-# Of a long run in a sampled range: so many at each end (a sector is two operations), and about as
-# many between them.
-_ENDS, _BETWEEN = 6, 12
+# Where there is a long series of operations that are much alike: so many of them at each end, and
+# about so many between. Of plain data in a slot, and of what is unpacked into files.
+_DATA, _FILES = (6, 12), (14, 16)
+
+_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}")  # another one each time
 
 Ranges = Iterable[tuple[int, int]]
 
@@ -117,7 +121,7 @@ class Trace:
         at = 0
         for done in range(len(self.ops) + 1):
             while at < len(moments) and moments[at].ops == done:
-                label = f"{moments[at].what} after op {done}"
+                label = f"request {at // 2 + 1} {moments[at].what} after op {done}"
                 yield Cut(label, done, moments[at].snapshot, request=True)
                 at += 1
             if done < len(self.ops):
@@ -143,12 +147,14 @@ class Trace:
             yield replace(cut, digest=digest)
 
     def left_out(self, sampled: Ranges) -> set[int]:
-        """Indices of the operations that no cut falls on, because there are many like them."""
-        left = set()
+        """Indices of the operations that no cut falls on, because there are many like them: in a
+        run of them in a ``sampled`` range; and in a phase, between two requests that the server
+        learnt something from or two boots, which are short but for the one that unpacks files."""
+        left: set[int] = set()
         for run in self._runs(tuple(sampled)):
-            inner = run[_ENDS:-_ENDS]
-            step = max(1, len(inner) // _BETWEEN) | 1  # odd: erases and programs take turns
-            left |= set(inner) - set(inner[::step])
+            left |= _thinned(run, *_DATA)
+        for phase in self._phases():
+            left |= _thinned([index for index in phase if index not in left], *_FILES)
         return left
 
     def _runs(self, sampled: tuple[tuple[int, int], ...]) -> Iterator[list[int]]:
@@ -160,6 +166,19 @@ class Trace:
                 yield run
                 run = []
         yield run
+
+    def _phases(self) -> Iterator[list[int]]:
+        for _, group in itertools.groupby(
+            range(len(self.ops)), lambda index: (self.ops[index].boot, self.ops[index].snapshot)
+        ):
+            yield list(group)
+
+
+def _thinned(indices: list[int], ends: int, between: int) -> set[int]:
+    # Which of them are left out.
+    inner = indices[ends:-ends]
+    step = max(1, len(inner) // between) | 1  # odd: where kinds take turns, all are met
+    return set(inner) - set(inner[::step])
 
 
 class _Sectors:
@@ -255,10 +274,8 @@ class Recording:
         # In the server's thread. The operation that was begun last is done by now: a board does
         # one thing after another.
         begun = len(self.trace.ops) + (self._open is not None)
-        what = f"{line} {'told' if done else 'not yet told'}"
-        self.trace.moments.append(
-            Moment(begun, self._note(self._world.beliefs.take_here()), what)
-        )
+        what = f"{_ID.sub('*', line)} {'told' if done else 'not yet told'}"
+        self.trace.moments.append(Moment(begun, self._note(self._world.beliefs.take_here()), what))
 
     def end(self) -> Trace:
         """The trace; the world is as it was before the recording."""

@@ -1,0 +1,67 @@
+"""Sweeps power cuts over everything; see --help. Ends with 1 if anything was found, or a planted
+bug was not."""
+# SPDX-License-Identifier: MIT
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from . import table
+from .campaign import Campaign
+from .mutants import MUTANTS
+from .scenarios import SCENARIOS
+from .sweep import Sweep, make_keys, prepare
+
+
+@click.command()
+@click.option("--scenario", "names", multiple=True, type=click.Choice(list(SCENARIOS)))
+@click.option("--seconds", default=1100.0, show_default=True, help="Then no second cut begins.")
+@click.option("--depth2", type=int, help="Second cuts at most; else as many as there is time for.")
+@click.option("--soak", type=int, help="Chains of five cuts; one of each scenario.", default=-1)
+@click.option("--mutants/--no-mutants", default=True, help="Plant bugs, and find them.")
+@click.option("--mutant", "only_mutants", multiple=True, type=click.Choice(list(MUTANTS)))
+@click.option("--seed", default=1, show_default=True)
+@click.option("--jobs", default=2 * (os.cpu_count() or 1), show_default=True)
+@click.option("--markdown", type=click.Path(dir_okay=False, path_type=Path), help="A file.")
+@click.option("--only", metavar="LABEL", help="Show this one state of a scenario.")
+def main(names, seconds, depth2, soak, mutants, only_mutants, seed, jobs, markdown, only):
+    """Cut the power at every flash operation of every scenario, and see what comes of it."""
+    names = names or tuple(SCENARIOS)
+    console = Console()
+    with tempfile.TemporaryDirectory(prefix="powercut-") as root:
+        if only:
+            sys.exit(show_one(Path(root), names[0], only))
+        print(f"seed {seed}")
+        campaign = Campaign(Path(root), names, jobs, seed, lambda line: print(line, flush=True))
+        hunted = (only_mutants or tuple(MUTANTS)) if mutants else ()
+        report = campaign.run(hunted, len(names) if soak < 0 else soak, depth2, seconds)
+    table.show(report, console)
+    if markdown:
+        markdown.write_text(table.markdown(report))
+    sys.exit(not report.is_good())
+
+
+def show_one(root: Path, name: str, label: str) -> int:
+    """Go there again, and tell everything about each recovery on the way."""
+    golden = prepare(root / "golden", SCENARIOS[name], make_keys(root / "keys"))
+    failed = 0
+    with Sweep(golden, root / "sweep") as sweep:
+        for verdict, said, console in sweep.find(label.split(" > ")):
+            print(f"== {verdict.label}: {verdict.ran}")
+            print(*said, "-- console:", *console[-30:], "-- the server:", sep="\n")
+            for deployment in sweep.world.view(sweep.scenario)["deployments"].values():
+                print(deployment["history"], *deployment["log"], sep="\n")
+            for finding in verdict.findings:
+                print(f"{finding.kind}: {finding.text}")
+            failed = bool(verdict.findings)
+    return failed
+
+
+if __name__ == "__main__":
+    main()

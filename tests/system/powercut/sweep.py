@@ -1,0 +1,220 @@
+"""A scenario run once without a cut, and then from every state that a power cut can leave.
+
+    golden = prepare(folder, SCENARIOS["firmware-good"], keys)
+    with Sweep(golden, folder) as sweep:
+        for cut in golden.cuts:
+            verdict = sweep.check(cut)
+
+A board is started from the state until it is quiet, judged by the scenario's oracle, and started
+once more: nothing may change by that. Recoveries can be recorded like the first run, so that the
+power is cut in them, too: check(first, second, ...), deeper() and chain().
+
+Limits: one process; one scenario at a time. A `Golden` can be pickled, for others.
+"""
+# SPDX-License-Identifier: MIT
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .oracle import Finding
+from .scenario import Scenario
+from .software import Mutation
+from .trace import Cut, Recording, Trace
+from .world import Ran, World
+
+UNSTABLE = "unstable"
+CHAIN = 5  # cuts in a row
+_SETTLED = ("devices", "deployments")  # of the view: what another start must not change
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Of one recovery. path: the labels of its cuts. digest: of the state it began in."""
+
+    path: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    ran: Ran
+    seconds: float
+    digest: bytes = b""
+
+    @property
+    def label(self) -> str:
+        return " > ".join(self.path) or "no cut"
+
+
+@dataclass
+class Golden:
+    """The run without a cut: what it was prepared with, its trace, the states in it."""
+
+    scenario: Scenario
+    server: Path
+    trace: Trace
+    cuts: list[Cut]
+    verdict: Verdict
+    said: list[str]
+
+    def sampled(self) -> tuple[int, int]:
+        """(operations on which cuts fall, all operations)"""
+        count = len(self.trace.ops)
+        return count - len(self.trace.left_out(self.scenario.sampled)), count
+
+    def by_risk(self, seed: int) -> list[Cut]:
+        """The cuts in another order, for who stops at the first finding: those of plain data,
+        which are many and alike, last."""
+        ranges = self.scenario.sampled
+        order = list(self.cuts)
+        random.Random(f"{self.scenario.name} {seed}").shuffle(order)
+        return sorted(order, key=lambda cut: self._in(cut, ranges))
+
+    def _in(self, cut: Cut, ranges: Sequence[tuple[int, int]]) -> bool:
+        if cut.request or cut.ops == len(self.trace.ops):
+            return False
+        address = self.trace.ops[cut.ops].address
+        return any(start <= address < end for start, end in ranges)
+
+
+def make_keys(folder: Path) -> Path:
+    """A server's folder with nothing in it but keys, which take long to make."""
+    with World(folder) as world:
+        return world.server_folder
+
+
+def prepare(
+    folder: Path, scenario: Scenario, keys: Path, mutation: Mutation | None = None
+) -> Golden:
+    """Make a board and a server ready, and record the run without a cut.
+
+    keys: of `make_keys`. The server's folder stays in ``folder``.
+    """
+    with World(folder, scenario.board, like=keys) as world:
+        scenario.prepare(world.lab, mutation)
+        world.beliefs.settle()
+        world.forget()
+        attempt = _Attempt(world, scenario, recorded=True)
+        verdict, said = attempt.judged((), b""), world.lab.said()
+    assert attempt.trace is not None
+    cuts = attempt.trace.cuts(scenario.sampled)
+    return Golden(scenario, world.server_folder, attempt.trace, cuts, verdict, said)
+
+
+class _Attempt:
+    """One run from where the world is, until it is quiet."""
+
+    def __init__(
+        self, world: World, scenario: Scenario, recorded: bool = False, path: tuple[str, ...] = ()
+    ) -> None:
+        self._world, self._scenario = world, scenario
+        self._started = time.monotonic()
+        scenario.during(world.lab)
+        recording = Recording(world) if recorded else None
+        self.ran = world.boot_until_quiet(scenario.max_boots)
+        self.ran.cuts = list(path)
+        self.trace = recording.end() if recording else None
+
+    def judged(self, path: tuple[str, ...], digest: bytes) -> Verdict:
+        flash, view = self._world.flash(), self._world.view(self._scenario)
+        findings = list(self._scenario.judge(flash, view, self.ran))
+        if self.ran.quiet:
+            findings += self._once_more(flash, view)
+        seconds = time.monotonic() - self._started
+        return Verdict(path, tuple(findings), self.ran, seconds, digest)
+
+    def _once_more(self, flash: bytes, view: dict[str, Any]) -> Iterator[Finding]:
+        again = self._world.boot_until_quiet(self._scenario.max_boots)
+        if not again.quiet:
+            yield Finding(UNSTABLE, f"started once more, it is not quiet: {again.why}")
+        if again.boots != 1:
+            yield Finding(UNSTABLE, f"started once more, it needs {again.boots} boots")
+        after = self._world.flash()
+        if after != flash:
+            yield Finding(UNSTABLE, f"another start changed the flash{_first(flash, after)}")
+        believed = self._world.view(self._scenario)
+        for part in _SETTLED:
+            if believed[part] != view[part]:
+                text = f"another start changed the server's {part}: {view[part]} became"
+                yield Finding(UNSTABLE, f"{text} {believed[part]}")
+
+
+def _first(old: bytes, new: bytes) -> str:
+    at = next(at for at, pair in enumerate(zip(old, new, strict=True)) if pair[0] != pair[1])
+    return f" from {at:#x} on: {old[at : at + 16].hex()} became {new[at : at + 16].hex()}"
+
+
+class Sweep:
+    """Recoveries of one golden run's states, in a world of its own."""
+
+    def __init__(self, golden: Golden, folder: Path) -> None:
+        self.golden = golden
+        self.scenario = golden.scenario
+        self.world = World(folder, self.scenario.board, like=golden.server)
+
+    def __enter__(self) -> Sweep:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.world.close()
+
+    def check(self, *cuts: Cut) -> Verdict:
+        """Recover from the first cut; if there are more, cut that recovery, and so on; judge
+        the last one. Each later cut is one of the trace of the recovery before."""
+        trace = self.golden.trace
+        for depth, cut in enumerate(cuts[:-1]):
+            trace = self._run(trace, cut, cuts[:depth], recorded=True).trace
+            assert trace is not None
+        return self._judge(trace, cuts[-1], cuts[:-1])
+
+    def _run(
+        self, trace: Trace, cut: Cut, before: Sequence[Cut], recorded: bool = False
+    ) -> _Attempt:
+        self.world.load(*trace.state(cut))
+        path = tuple(found.label for found in (*before, cut))
+        return _Attempt(self.world, self.scenario, recorded, path)
+
+    def _judge(self, trace: Trace, cut: Cut, before: Sequence[Cut]) -> Verdict:
+        path = tuple(found.label for found in (*before, cut))
+        return self._run(trace, cut, before).judged(path, cut.digest)
+
+    def deeper(self, cut: Cut, count: int, seen: set[bytes], draw: random.Random) -> list[Verdict]:
+        """Record the recovery from this cut, and check ``count`` of the states in it that are
+        not in ``seen``, to which they are added."""
+        trace = self._run(self.golden.trace, cut, (), recorded=True).trace
+        assert trace is not None
+        fresh = [found for found in trace.cuts() if found.digest not in seen]
+        chosen = draw.sample(fresh, min(count, len(fresh)))
+        seen |= {found.digest for found in chosen}
+        return [self._judge(trace, found, (cut,)) for found in chosen]
+
+    def chain(self, draw: random.Random, length: int = CHAIN) -> Verdict:
+        """Cuts in a row: each falls anywhere in the recovery from the one before."""
+        trace, path = self.golden.trace, []
+        for _ in range(length - 1):
+            path.append(draw.choice(trace.cuts()))
+            trace = self._run(trace, path[-1], path[:-1], recorded=True).trace
+            assert trace is not None
+        return self._judge(trace, draw.choice(trace.cuts()), path)
+
+    def find(self, labels: Sequence[str]) -> Iterator[tuple[Verdict, list[str], list[str]]]:
+        """Go a path of labels; the verdict at the end of each, what the board said, and the
+        other lines of its console.
+
+        Raises:
+            LookupError: no state has this label.
+        """
+        trace, path = self.golden.trace, []
+        for label in labels:
+            cuts = trace.cuts()
+            cut = next((found for found in cuts if found.label == label), None)
+            if cut is None:
+                like = [found.label for found in cuts if found.label[:6] == label[:6]]
+                raise LookupError(f"no state {label!r} here; there are {like}")
+            attempt = self._run(trace, cut, path, recorded=True)
+            said, console = self.world.lab.said(), list(self.world.lab.console)
+            trace = attempt.trace
+            path.append(cut)
+            yield attempt.judged(tuple(found.label for found in path), cut.digest), said, console

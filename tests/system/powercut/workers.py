@@ -1,0 +1,146 @@
+"""What a process of the pool does: each call is one job, each result can be pickled.
+
+    pool = ProcessPoolExecutor(initializer=begin, initargs=(root, seed))
+    pool.submit(record, "firmware-good"); pool.submit(check, "firmware-good", [0, 1, 2])
+
+A process keeps a world for each scenario that it was given states of. What fails here is no
+product's fault, and is told as a finding of the kind `harness`.
+"""
+# SPDX-License-Identifier: MIT
+
+from __future__ import annotations
+
+import os
+import pickle
+import random
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from .mutants import MUTANTS
+from .oracle import Finding
+from .scenarios import SCENARIOS
+from .sweep import Golden, Sweep, Verdict, prepare
+from .world import Ran
+
+HARNESS = "harness"
+KEYS = "keys"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Of a golden run. sampled: operations that are cut, of all that there were."""
+
+    operations: int
+    sampled: int
+    states: int
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Hunt:
+    """What became of a mutant. verdict: the first one with findings, None: it survived. states:
+    how many were tried. scenario: in which it was caught, or the last one."""
+
+    name: str
+    scenario: str
+    states: int
+    seconds: float
+    verdict: Verdict | None
+
+
+class _Place:
+    """Where this process works."""
+
+    root: Path
+    seed: int
+    sweeps: dict[str, Sweep] = {}
+    seen: dict[str, set[bytes]] = {}
+
+
+def begin(root: Path, seed: int) -> None:
+    """Of a process: ``root`` has the keys, and gets everything else."""
+    _Place.root, _Place.seed = root, seed
+
+
+def _own(name: str) -> Path:
+    return _Place.root / f"process-{os.getpid()}" / f"{name}-{time.monotonic_ns()}"
+
+
+def _golden(name: str) -> Path:
+    return _Place.root / f"{name}.golden"
+
+
+def record(name: str) -> Summary:
+    """Make the golden run of a scenario, for all processes."""
+    folder, keys = _Place.root / name, _Place.root / KEYS / "server"
+    golden = prepare(folder, SCENARIOS[name], keys)
+    _golden(name).write_bytes(pickle.dumps(golden))
+    sampled, operations = golden.sampled()
+    return Summary(operations, sampled, len(golden.cuts), golden.verdict)
+
+
+def _sweep(name: str) -> Sweep:
+    if name not in _Place.sweeps:
+        golden: Golden = pickle.loads(_golden(name).read_bytes())
+        _Place.sweeps[name] = Sweep(golden, _own(name))
+        _Place.seen[name] = {cut.digest for cut in golden.cuts}
+    return _Place.sweeps[name]
+
+
+def _guarded(
+    name: str, path: tuple[str, ...], work: Callable[[Sweep], list[Verdict]]
+) -> list[Verdict]:
+    try:
+        return work(_sweep(name))
+    except Exception:
+        if broken := _Place.sweeps.pop(name, None):
+            broken.world.close()
+        finding = Finding(HARNESS, traceback.format_exc())
+        return [Verdict(path, (finding,), Ran(0, None, False), 0)]
+
+
+def check(name: str, places: list[int]) -> list[Verdict]:
+    """Of these of the golden run's cuts."""
+    found = []
+    for place in places:
+        path = (f"state {place}",)
+        found += _guarded(name, path, lambda sweep, at=place: [sweep.check(sweep.golden.cuts[at])])
+    return found
+
+
+def deeper(name: str, place: int, count: int) -> list[Verdict]:
+    """Of ``count`` second cuts in the recovery from this one. No process tries a state twice."""
+    draw = random.Random(f"{_Place.seed} {name} {place}")
+
+    def work(sweep: Sweep) -> list[Verdict]:
+        return sweep.deeper(sweep.golden.cuts[place], count, _Place.seen[name], draw)
+
+    return _guarded(name, (f"deeper than state {place}",), work)
+
+
+def chain(name: str, number: int) -> list[Verdict]:
+    """Of cuts in a row."""
+    draw = random.Random(f"{_Place.seed} {name} chain {number}")
+    return _guarded(name, (f"chain {number}",), lambda sweep: [sweep.chain(draw)])
+
+
+def hunt(name: str) -> Hunt:
+    """Look for a mutant, until there is a finding."""
+    mutant, began, states = MUTANTS[name], time.monotonic(), 0
+    for scenario in mutant.scenarios:
+        folder = _own(f"{name}-{scenario}")
+        keys = _Place.root / KEYS / "server"
+        golden = prepare(folder / "golden", SCENARIOS[scenario], keys, mutant.mutation)
+        states += 1
+        if golden.verdict.findings:
+            return Hunt(name, scenario, states, time.monotonic() - began, golden.verdict)
+        with Sweep(golden, folder / "sweep") as sweep:
+            for cut in golden.by_risk(_Place.seed):
+                verdict = sweep.check(cut)
+                states += 1
+                if verdict.findings:
+                    return Hunt(name, scenario, states, time.monotonic() - began, verdict)
+    return Hunt(name, scenario, states, time.monotonic() - began, None)
