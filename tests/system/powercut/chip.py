@@ -87,24 +87,28 @@ class Chip:
         Raises:
             Damaged: it does not mount, or something in it cannot be read.
         """
-        at, size, page = self._vfs()
-        context = UserContext(buffer=bytearray(self.flash[at : at + size]))
         try:
-            fs = LittleFS(
-                context=context,
-                mount=False,
-                block_size=SECTOR,
-                block_count=size // SECTOR,
-                read_size=page,
-                prog_size=page,
-                cache_size=4 * page,  # as MicroPython has it: a small file lies in its folder
-            )
-            fs.mount()
-            return _walk(fs)
+            return _walk(self.file_system())
         except (LittleFSError, OSError, UnicodeError) as error:
             raise Damaged(f"the file system cannot be read: {error}") from None
 
-    def _vfs(self) -> tuple[int, int, int]:
+    def file_system(self) -> LittleFS:
+        """The file system, mounted on a copy, its context's buffer. Raises LittleFSError."""
+        at, size, page = self.vfs()
+        fs = LittleFS(
+            context=UserContext(buffer=bytearray(self.flash[at : at + size])),
+            mount=False,
+            block_size=SECTOR,
+            block_count=size // SECTOR,
+            read_size=page,
+            prog_size=page,
+            cache_size=4 * page,  # as MicroPython has it: a small file lies in its folder
+        )
+        fs.mount()
+        return fs
+
+    def vfs(self) -> tuple[int, int, int]:
+        """Where the file system begins, its size, and the bytes that are programmed at once."""
         if self.firmware_slots:
             at = max(begin + size for begin, size in self.rows.values())
             return at, len(self.flash) - at, _ESP32_PAGE

@@ -11,7 +11,6 @@ use instead of them.
 
 from __future__ import annotations
 
-import functools
 import random
 from collections.abc import Callable, Collection, Mapping
 
@@ -68,7 +67,7 @@ def firmware(
 def pico_slot(source: str, mutation: Mutation | None = None) -> dict[str, bytes]:
     """A slot of a Pico W: what of instar an application's updates need, and the application."""
     names = {f"instar/{name}" for name in sets.modules({"mender", "app"})}
-    files = _library(names | set(sets.board_files(PICO)), mutation)
+    files = _part(names | set(sets.board_files(PICO)), mutation)
     files["board.py"] = (BOARDS / PICO / "board.py").read_bytes()
     files["start.py"] = (FIRMWARE / "start.py").read_bytes()
     return image_builder.compiled(files | {"app.py": source.encode()})
@@ -81,12 +80,12 @@ def esp32_slot(source: str) -> dict[str, bytes]:
 
 def pico_root(mutation: Mutation | None = None) -> dict[str, bytes]:
     """What lies beside a Pico W's slots, by absolute path: its programs and the boot guard."""
-    guard = image_builder.compiled(_library({f"instar/{name}" for name in sets.GUARD}, mutation))
+    guard = image_builder.compiled(_part({f"instar/{name}" for name in sets.GUARD}, mutation))
     own = {path: x for path, x in slot_builder.root_files().items() if "/guard/" not in path}
     return own | {f"/guard/{name}": data for name, data in guard.items()}
 
 
-def _library(names: Collection[str], mutation: Mutation | None) -> Sources:
+def _part(names: Collection[str], mutation: Mutation | None) -> Sources:
     return _mutated({name: (LIB / name).read_bytes() for name in names}, mutation)
 
 
@@ -94,14 +93,10 @@ def _mutated(files: Mapping[str, bytes], mutation: Mutation | None) -> Sources:
     # All of lib/ is offered: a mutation need not know in which of the two this file is used.
     if mutation is None:
         return dict(files)
-    changed = mutation(_all_sources())
+    changed = mutation(library())
     return {path: changed.get(path, data) for path, data in files.items()}
 
 
-@functools.cache
-def _paths() -> tuple[str, ...]:
-    return tuple(path.relative_to(LIB).as_posix() for path in LIB.rglob("*.py"))
-
-
-def _all_sources() -> Sources:
-    return {path: (LIB / path).read_bytes() for path in _paths()}
+def library() -> Sources:
+    """All sources of lib/, by their paths there."""
+    return {path.relative_to(LIB).as_posix(): path.read_bytes() for path in LIB.rglob("*.py")}
