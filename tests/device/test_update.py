@@ -9,6 +9,7 @@ import instar.artifact.reader
 from instar import memory
 from instar.errors import Aborted, Broken, Rejected, Transient
 from instar.installers.base import Installer as Base
+from instar.journal import Journal
 from instar.store import Store
 from instar.update import Updater
 
@@ -813,7 +814,9 @@ def test_a_report_that_finds_no_memory_is_the_agents_to_judge():
         pass
     else:
         raise AssertionError("tried again and again in a full heap")
-    assert world.store.get_json("update")["verdict"] == "success"
+    journal = Journal(world.store, Clock())
+    journal.restore()
+    assert journal.verdict == "success"
     world.offered = False
     life(world)
     assert world.statuses[-1] == "success"
