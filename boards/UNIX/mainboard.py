@@ -3,7 +3,7 @@
 # mainboard.start(flash, options) does it all; the options are listed in power_on.py. Used once and
 # then forgotten, so that it does not stay in the board's heap.
 # What stands in for modules is none, and named as they are:
-# pyright: reportArgumentType=false, reportGeneralTypeIssues=false
+# pyright: reportArgumentType=false, reportCallIssue=false, reportGeneralTypeIssues=false
 # SPDX-License-Identifier: MIT
 import gc
 import sys

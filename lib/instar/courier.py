@@ -1,6 +1,6 @@
 # What an update exchanges with its server, and how often it is tried.
 #
-#   courier = Courier(host, server, note)
+#   courier = Courier(host, server, note, provides)
 #   await courier.fetch(deployment, reader)     # the Artifact, resumed where the link broke
 #   await courier.tell(id, "installing")        # may get lost; only an abort matters
 #   await courier.deliver(server.report, id, "success")     # until it is accepted
@@ -11,7 +11,7 @@ import time
 
 from micropython import const
 
-from .errors import Aborted, Rejected, Transient
+from .errors import Aborted, Expired, Rejected, Transient
 from .retry import Backoff, sleep
 
 _SLICE = const(512)
@@ -22,27 +22,31 @@ SLIPS = (Transient, OSError, MemoryError)
 
 
 class Courier:
-    """host: see update.py. note(level, text) takes lines for the deployment's log."""
+    """host: see update.py. note(level, text) takes lines for the deployment's log. provides():
+    what this board provides."""
 
-    def __init__(self, host, server, note):
+    def __init__(self, host, server, note, provides):
         self._host = host
         self._server = server
         self._note = note
+        self._provides = provides
 
     def _backoff(self):
         settings = self._host.settings
         return Backoff(settings.retry_interval, settings.retry_interval_max)
 
-    async def fetch(self, deployment, reader):
-        """Feed the whole Artifact to the reader. Raises Transient after `download_tries`."""
+    async def fetch(self, deployment, reader, offset=0, end=None):
+        """Feed the Artifact to the reader, from byte `offset` on, up to `end` if that is given.
+
+        Raises Transient after `download_tries`, Aborted if the server no longer offers it."""
         backoff = self._backoff()
-        offset = 0
         while True:
+            span = (offset,) if end is None else (offset, end)
             try:
-                stream = await self._server.open(deployment, offset)
+                stream = await self._server.open(deployment, *span)
                 try:
                     async for view in stream:
-                        await self._take(reader, view)
+                        await self.take(reader, view)
                         offset += len(view)
                         self._progress(offset, len(view), stream.total)
                     return
@@ -54,8 +58,21 @@ class Courier:
                     raise
                 self._note("warning", f"download at byte {offset}: {error}")
                 await sleep(backoff.delay(error), self._host.beat)
+                if isinstance(error, Expired):
+                    await self._renew(deployment)
 
-    async def _take(self, reader, view):
+    async def _renew(self, deployment):
+        # A URL is good for a day or less; the deployment is offered as long as it is open.
+        try:
+            found = await self._server.next_deployment(self._provides())
+        except Transient as error:
+            return self._note("warning", f"another URL: {error}")
+        if not found or found.id != deployment.id:
+            raise Aborted("the server no longer offers this deployment")
+        deployment.uri = found.uri
+
+    async def take(self, reader, view):
+        """Feed one view to the reader, and let the others go on meanwhile."""
         # A little that was packed well may be much to write, and a signature takes long.
         turn = time.ticks_ms()
         for at in range(0, len(view), _SLICE):

@@ -5,6 +5,7 @@
 #    +-- Transient        may work later: retried with backoff and jitter
 #    |    +-- Unauthorised   the server does not accept this board (yet)
 #    |    +-- Untrusted      TLS: the peer could not prove who it is
+#    |    +-- Expired        the URL of a download is no longer good: ask for another
 #    +-- Rejected         stays wrong however often it is tried: reported, not retried
 #    |    +-- Aborted        the server withdrew the deployment: stop, undo, say nothing more
 #    +-- Broken           the board is not as it has to be: roll back
@@ -33,6 +34,10 @@ class Unauthorised(Transient):
 
 class Untrusted(Transient):
     """The TLS peer's certificate was refused: wrong CA, wrong host name, or outside its dates."""
+
+
+class Expired(Transient):
+    """A download's URL is no longer good. Its server gives another to who asks again."""
 
 
 class Rejected(InstarError):

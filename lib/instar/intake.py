@@ -2,7 +2,8 @@
 # before its payload.
 #
 #   intake = Intake(settings, provides, make, note)
-#   provides = await intake.fetch(courier, deployment)      # what the board provides with it
+#   intake.prepare(deployment, tries)
+#   provides = await intake.fetch(courier)                  # what the board provides with it
 #   intake.installer                                        # holds the payload, not yet active
 #   intake.gives                                            # keys of the Artifact's own provides
 #
@@ -10,7 +11,8 @@
 # SPDX-License-Identifier: MIT
 # pyright: reportOptionalMemberAccess=false
 
-from .errors import Rejected
+from .errors import Aborted, Broken, Rejected
+from .states import MAX_STARTS
 
 
 class Intake:
@@ -22,34 +24,77 @@ class Intake:
         self._provides = provides
         self._make = make
         self._note = note
-        self._named = None
         self._deployment = None
+        self._checkpoint = None
+        self.sink = None  # of the file that is open
+        self.size = 0  # of that file
         self.reader = None  # of what comes; the first bytes make it
         self.installer = None
         self.kind = None
         self.gives = []
 
-    async def fetch(self, courier, deployment):
-        """Take in the whole Artifact; the provides after it. Raises what courier.fetch and the
-        installer raise, Rejected for an Artifact that is not for this board.
-
-        deployment.image: (size, SHA-256 in hex, version) of a raw image, or None; .sha256: of the
-        whole Artifact in hex, where the server told it, or None; .named: what the Artifact has to
-        be named, or None for any name."""
-        if deployment.image and self._settings.verify_keys():
-            raise Rejected("expected a signed Artifact (artifact_verify_keys), got a raw image")
+    def prepare(self, deployment, tries=0):
+        """tries: downloads of this deployment that a restart ended so far. Raises Rejected for
+        what is not asked for once more: too many of them came no further.
+        """
         self._deployment, self.reader = deployment, None
         try:
-            await courier.fetch(deployment, self)
-            reader = self.reader or self._new_reader()
-            reader.finish()
+            from .checkpoint import Checkpoint
+
+            self._checkpoint = Checkpoint(self._settings.store, deployment.id, tries)
+            tries -= self._checkpoint.tries
+        except ImportError:
+            pass  # without the part for firmware no download is taken up after a restart
+        if tries > MAX_STARTS:
+            raise Rejected(f"the board restarted {tries} times while downloading")
+
+    async def fetch(self, courier):
+        """Take in the whole Artifact; the provides after it. Raises what courier.fetch and the
+        installer raise, Rejected for an Artifact that is not for this board."""
+        if self._deployment.image and self._settings.verify_keys():
+            raise Rejected("expected a signed Artifact (artifact_verify_keys), got a raw image")
+        try:
+            if not (self._checkpoint and self._checkpoint.done and await self._taken_up(courier)):
+                await courier.fetch(self._deployment, self)
+                self._finish()
+            header = self.reader.header
         finally:
-            if self.reader:
-                self.reader.close()
+            self._close()
         from .closing import merged
 
-        self.gives = list(reader.header.provides)
-        return merged(self._provides, reader.header)
+        self.gives = list(header.provides)
+        return merged(self._provides, header)
+
+    async def _taken_up(self, courier):
+        from .resuming import take_up
+
+        deployment, checkpoint = self._deployment, self._checkpoint
+        self._note("info", f"taken up after a restart: {checkpoint.done} bytes lie in the slot")
+        try:
+            await take_up(self, courier, deployment, checkpoint)
+            self._finish()
+            return True
+        except Aborted:
+            raise
+        except Rejected as error:
+            self._note("warning", f"taken up, but: {error}; from the beginning")
+            self._close()
+            self.reader = self.sink = deployment.total = None
+            return False
+
+    def _finish(self):
+        self.reader = self.reader or self._new_reader()
+        self.reader.finish()
+
+    def _close(self):
+        if self.reader:
+            self.reader.close()
+
+    def manifest(self):
+        """SHA-256 (32 bytes) of what says which payload this is: the Artifact's manifest; of a raw
+        image its own. None before it is known."""
+        header = self.reader.header
+        return header and bytes.fromhex(header.manifest_sha256 or header.files[0][1])
 
     def steps(self, view):
         """As the reader's. That is made for the first bytes: not before there is a connection,
@@ -108,4 +153,14 @@ class Intake:
         self._note("info", f"Artifact {name}, payload type {self.kind}")
 
     def _open_file(self, name, size):
-        return self.installer.download(name, size)  # pyright: ignore[reportOptionalMemberAccess]
+        at = self.reader.offset()
+        if self._checkpoint and at is not None:
+            self.installer.mark = lambda done: self._mark(at, size, done)
+        self.sink, self.size = self.installer.download(name, size), size
+        return self.sink
+
+    def _mark(self, at, size, done):
+        try:
+            self._checkpoint.put(self.manifest(), at, size, done)
+        except (OSError, Broken) as error:  # then a restart costs a longer download
+            self._note("warning", f"checkpoint: {error}")

@@ -1,15 +1,27 @@
-# The update's journal: one record that says which deployment is open, in which state, with which
-# verdict, and its log. Saved before a state acts, so that a start after a power cut knows.
+# The update's journal: which deployment is open, in which state, with which verdict, and its log.
+# Saved before a state acts, so that a start after a power cut knows.
 #
 #   journal = Journal(store, clock)
 #   journal.open(id)                    # a new deployment; journal.state etc. are its fields
 #   journal.enter("install")            # durable when it returns
 #   journal.close()                     # nothing is open any more
+#
+# It is two records. `update` has everything; it is there from the end of the download until the
+# deployment is closed, and is written rarely. `step` has what changes from state to state, in so
+# few bytes that LittleFS takes it in one program: it counts where it was written later, for the
+# same deployment. During a download there is only `step`: nothing else has to outlive a restart.
 # SPDX-License-Identifier: MIT
+
+import binascii
+import json
 
 from micropython import const
 
+from .errors import Broken
+
 _RECORD = "update"
+_STEP = "step"
+_STEP_SIZE = const(68)  # with the store's header 80: one program of 128 bytes holds the commit
 _MAX_SAVES = const(28)  # as the official client's: more is a loop
 _LOG_ENTRIES = const(24)
 _LOG_TEXT = const(400)
@@ -26,9 +38,11 @@ _EMPTY = {
     "reported": False,  # the server has the final status; the log may have to be sent yet
     "tries": 0,  # downloads of this deployment that a restart ended
     "starts": 0,  # starts of the board since the download was complete
-    "saves": 0,
+    "saves": 0,  # states that were entered
+    "writes": 0,  # of both records together: the later one counts
     "log": (),  # (RFC 3339 time, level, text)
 }
+_STEPPED = ("writes", "state", "verdict", "starts", "tries", "saves", "inconsistent", "reported")
 
 
 class Journal:
@@ -46,6 +60,7 @@ class Journal:
     tries: int
     starts: int
     saves: int
+    writes: int
     log: list
 
     def __init__(self, store, clock):
@@ -57,17 +72,37 @@ class Journal:
         for name, empty in _EMPTY.items():
             setattr(self, name, fields.get(name, empty))
         self.log = list(self.log)
+        self._left = None  # key and tries of a download that a restart ended
+        self._whole = False  # `update` holds what step does not
 
     def restore(self):
-        """Take up what an earlier start left. Raises Broken if the record is damaged."""
-        self._load(self._store.get_json(_RECORD) or _EMPTY)
+        """Take up what an earlier start left. Raises Broken if a record is damaged."""
+        try:
+            self._restore()
+        except (AttributeError, Broken, IndexError, TypeError, ValueError) as error:
+            self._store.delete(_STEP)
+            raise Broken(f"the journal is damaged: {error}")
+
+    def _restore(self):
+        found = self._store.get_json(_RECORD)
+        step = self._store.get_json(_STEP) or [0]
+        if not found:
+            self._load(_EMPTY)
+            self._left = step
+            return
+        self._load(found)
+        self._whole = True
+        if step[0] == _key(self.id) and step[1] > self.writes:
+            for name, value in zip(_STEPPED, step[1:]):
+                setattr(self, name, value)
 
     def open(self, deployment_id):
         """Begin with a deployment. The same one again counts as another try."""
-        tries = self.tries + 1 if self.id == deployment_id else 0
+        left = self._left
         self._load(_EMPTY)
         self.id = deployment_id
-        self.tries = tries
+        if left and left[0] == _key(deployment_id):
+            self.tries = left[1 + _STEPPED.index("tries")] + 1
 
     def enter(self, state):
         """Save that `state` begins. False if so many were entered that this is a loop.
@@ -80,7 +115,15 @@ class Journal:
         return self.saves <= _MAX_SAVES
 
     def save(self):
-        self._store.put_json(_RECORD, {name: getattr(self, name) for name in _EMPTY})
+        """Raises OSError or Broken."""
+        self.writes += 1
+        if self._whole or self.state == "download":
+            values = [_key(self.id)] + [getattr(self, name) for name in _STEPPED]
+            text = json.dumps(values)
+            self._store.rewrite(_STEP, (text + " " * (_STEP_SIZE - len(text))).encode())
+        else:
+            self._store.put_json(_RECORD, {name: getattr(self, name) for name in _EMPTY})
+            self._whole = True
 
     def close(self):
         """The deployment was reported: nothing is open."""
@@ -88,6 +131,12 @@ class Journal:
         self._load(_EMPTY)
 
     def note(self, level, text):
-        """A line of the deployment's log: kept in RAM until the next save, the newest 24."""
+        """A line of the deployment's log, which has the newest 24: in RAM until the next save.
+        A line of level info is no reason to write all of the log again."""
         self.log.append((self._clock.rfc3339(), level, text[-_LOG_TEXT:]))
         del self.log[:-_LOG_ENTRIES]
+        self._whole = self._whole and level == "info"
+
+
+def _key(deployment_id):
+    return binascii.crc32(deployment_id.encode())

@@ -57,17 +57,30 @@ class Store:
 
         Raises Broken if what is read back is not what was written, OSError if the flash is full.
         """
-        if len(data) > _MAX_SIZE:
-            raise Broken(f"record {name}: at most {_MAX_SIZE} bytes, got {len(data)}")
-        path = self._path(name)
-        raw = struct.pack(_HEADER, _MAGIC, len(data), binascii.crc32(data)) + data
-        if self._read(name) == raw:
-            return
-        with open(path + _NEW, "wb") as file:
+        raw = _packed(name, data)
+        if self._read(name) != raw:
+            self._write(name + _NEW, "wb", raw)
+            os.rename(self._path(name + _NEW), self._path(name))
+
+    def rewrite(self, name, data):
+        """As put(), in place where the record has that length already: one program, for a small
+        record that is written often and padded to one length.
+
+        Atomic on LittleFS too: what is written to a file becomes its content at close, in one
+        commit. It is not opened for truncation, so whatever fails before that changes nothing.
+        """
+        raw = _packed(name, data)
+        held = self._read(name)
+        if held is None or len(held) != len(raw):
+            self.put(name, data)
+        elif held != raw:
+            self._write(name, "r+b", raw)
+
+    def _write(self, name, mode, raw):
+        with open(self._path(name), mode) as file:
             file.write(raw)
-        if self._read(name + _NEW) != raw:
+        if self._read(name) != raw:
             raise Broken(f"record {name}: the flash does not hold what was written to it")
-        os.rename(path + _NEW, path)
 
     def delete(self, name):
         """Remove a record; one that is not there is no error."""
@@ -112,6 +125,12 @@ def read_file(path, most):
         if error.errno == errno.ENOENT:
             return None
         raise
+
+
+def _packed(name, data):
+    if len(data) > _MAX_SIZE:
+        raise Broken(f"record {name}: at most {_MAX_SIZE} bytes, got {len(data)}")
+    return struct.pack(_HEADER, _MAGIC, len(data), binascii.crc32(data)) + data
 
 
 def _payload(name, raw):

@@ -13,12 +13,12 @@ import time
 
 from . import memory
 from .courier import Courier
-from .errors import Aborted, Broken, Rejected
+from .errors import Aborted, Broken
 from .installers import INSTALLERS, make, on_trial, sweep, unload
 from .installers.base import Installer
 from .journal import Journal
 from .provides import Provides
-from .states import BACK, MAX_STARTS, TABLE, TRIAL
+from .states import BACK, TABLE, TRIAL
 
 
 class Updater:
@@ -33,7 +33,7 @@ class Updater:
         self._trials = on_trial(self._installers, host.board, settings)
         self._journal = Journal(settings.store, host.clock)
         self._provides = Provides(settings.store, settings.artifact_name, self.note)
-        self._courier = Courier(host, server, self.note)
+        self._courier = Courier(host, server, self.note, self.provides)
         self._installer = Installer(host.board)
         self._deployment = None
         self._began = time.ticks_ms()  # what has to prove itself runs from now on
@@ -204,15 +204,11 @@ class Updater:
     # ---- the states
 
     async def _download(self):
-        if self._journal.tries > MAX_STARTS:
-            raise Rejected(f"the board restarted {self._journal.tries} times while downloading")
-        await self._courier.tell(self._journal.id, "downloading")
         try:
             await self._take_in()
         finally:
-            memory.forget("instar.artifact")
-            memory.forget("instar.intake")
-            memory.forget("instar.closing")
+            for part in ("artifact", "intake", "checkpoint", "resuming", "closing"):
+                memory.forget("instar." + part)
             memory.restore()
         self._journal.installed = self._installer.installed()
 
@@ -222,13 +218,16 @@ class Updater:
     async def _take_in(self):
         from .intake import Intake
 
-        intake = Intake(self._host.settings, self.provides(), self._make, self.note)
+        journal, settings = self._journal, self._host.settings
+        intake = Intake(settings, self.provides(), self._make, self.note)
+        intake.prepare(self._deployment, journal.tries)
+        await self._courier.tell(journal.id, "downloading")
         try:
-            self._journal.provides = await intake.fetch(self._courier, self._deployment)
-            self._journal.gives = intake.gives
+            journal.provides = await intake.fetch(self._courier)
+            journal.gives = intake.gives
         finally:
             self._installer = intake.installer or self._installer
-            self._journal.type = intake.kind
+            journal.type = intake.kind
 
     async def _install(self):
         await self._courier.tell(self._journal.id, "installing")

@@ -3,7 +3,7 @@ import json
 from scripted import CLOSE, Server, answer, raises
 
 from instar.crypto import keys
-from instar.errors import Aborted, Broken, Rejected, Transient, Unauthorised
+from instar.errors import Aborted, Broken, Expired, Rejected, Transient, Unauthorised
 from instar.servers import connect
 from instar.servers.mender import Deployment, Mender
 from instar.servers.mender.shapes import Log, inventory, to_deployment
@@ -603,10 +603,12 @@ async def test_a_range_that_does_not_fit_is_rejected():
 
 
 async def test_a_url_that_may_have_expired_is_transient():
-    for status in ("403 Forbidden", "404 Not Found", "410 Gone", "401 X", "500 X"):
+    for status in ("403 Forbidden", "404 Not Found", "410 Gone", "401 X", "400 X"):
         async with Server([answer("<xml/>", status=status)]) as server:
             words = "got %s: the URL may have expired" % status[:3]
-            await raises(Transient, words, mender(server).open(deployment(server), 0))
+            await raises(Expired, words, mender(server).open(deployment(server), 0))
+    async with Server([answer("<xml/>", status="500 X")]) as server:
+        await raises(Transient, "got 500", mender(server).open(deployment(server), 0))
     busy = answer(status="503 Slow Down", headers="Retry-After: 9\r\n")
     async with Server([busy]) as server:
         error = await raises(Transient, "503", mender(server).open(deployment(server), 0))

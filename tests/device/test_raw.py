@@ -274,16 +274,21 @@ class Straight:
             pass
 
 
+def taken(intake, courier, offer):
+    intake.prepare(offer)
+    return asyncio.run(intake.fetch(courier))
+
+
 def test_the_sum_of_an_artifact_is_looked_at_where_the_offer_has_one():
     offer = Offer()
     offer.image, offer.sha256 = None, SUM
     sys.modules["instar.artifact.reader"] = FakeReader
 
     intake = Intake(Host(World()).settings, {"artifact_name": "v1"}, None, None)
-    result = asyncio.run(intake.fetch(Straight(IMAGE), offer))
+    result = taken(intake, Straight(IMAGE), offer)
     assert result == {"artifact_name": "v2"}
     try:
-        asyncio.run(intake.fetch(Straight(IMAGE[1:]), offer))
+        taken(intake, Straight(IMAGE[1:]), offer)
     except Rejected as error:
         assert "Artifact: expected SHA-256 " + SUM in str(error)
     else:
@@ -321,12 +326,12 @@ def test_an_image_goes_into_the_slot_that_does_not_run():
     )
     offer = Offer(len(new), hashlib.sha256(new).digest().hex())
     try:
-        asyncio.run(intake.fetch(Straight(flipped(new, 100)), offer))
+        taken(intake, Straight(flipped(new, 100)), offer)
     except Rejected:
         assert chip.boot() == "ota_0"
     else:
         raise AssertionError("another image was taken")
-    asyncio.run(intake.fetch(Straight(new), offer))
+    taken(intake, Straight(new), offer)
     asyncio.run(intake.installer.install())
     assert chip.slot(1)[: len(new)] == new and chip.boot() == "ota_1"
     chip.done()

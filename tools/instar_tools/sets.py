@@ -27,7 +27,7 @@ _BOOTSTRAP = ("bootstrap.py", "configuration.py")
 _UPDATES = ("intake.py", "closing.py", "artifact/reader.py")
 # Part -> its doors.
 PARTS: dict[str, tuple[str, ...]] = {
-    "firmware": ("installers/firmware.py",),
+    "firmware": ("installers/firmware.py", "checkpoint.py", "resuming.py"),
     "app": ("installers/app.py", "installers/leftovers.py"),
     "files": ("installers/files.py", "installers/leftovers.py"),
     "signatures": ("artifact/signature.py",),

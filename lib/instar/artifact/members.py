@@ -46,6 +46,10 @@ class Packed:
             self._gzip = Inflater(self._tar.feed, limit, name)
             self.data = self._gzip.feed
 
+    def offset(self):
+        """Where the file that began last has its first byte; None if that is packed."""
+        return None if self._gzip else self._tar.offset
+
     def end(self):
         if self._gzip:
             self._gzip.finish()

@@ -56,6 +56,11 @@ class Outer:
         self._member.end()
         self.close()
 
+    def offset(self):
+        """Of the first byte of the payload's file that began last; None if it is compressed."""
+        inner = self._member.offset()  # pyright: ignore[reportAttributeAccessIssue]
+        return None if inner is None else self.tar.offset + inner
+
     def complete(self):
         """The outer tar is over: was everything in it?"""
         empty = self.header is not None and self.header.payload_type is None

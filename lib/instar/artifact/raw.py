@@ -41,6 +41,10 @@ class RawReader:
         self._sink = None
         self._running = hashlib.sha256()
 
+    def offset(self):
+        """As reader.Reader's: the image is all there is."""
+        return 0
+
     def feed(self, view):
         """Take the next bytes: a memoryview of any length, used only now."""
         if not self.header:
@@ -87,6 +91,10 @@ class Summed:
     def header(self):
         """As the reader's."""
         return self._reader.header
+
+    def offset(self):
+        """As the reader's."""
+        return self._reader.offset()
 
     def steps(self, view):
         """As the reader's."""

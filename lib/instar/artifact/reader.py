@@ -52,6 +52,11 @@ class Reader:
         """The Header, once it is verified; None before."""
         return self._outer.header
 
+    def offset(self):
+        """For open_file: where in the Artifact the file begins whose sink it opens; None if it is
+        compressed."""
+        return self._outer.offset()
+
     def feed(self, view):
         """Take the next bytes of the Artifact: a memoryview of any length, used only now."""
         for _ in self.steps(view):

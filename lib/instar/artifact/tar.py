@@ -46,6 +46,8 @@ class Tar:
         self._filled = 0  # of the header block
         self._left = 0  # of the member's data
         self._padding = 0  # after the member's data, or zeros after the end
+        self.offset = 0  # of the data that follows the latest header
+        self._span = 0  # of that data, with its padding
         self._extension = None  # bytearray of the x, g or L being read
         self._extension_kind = ""
         self._path = None  # what extensions said about the next member
@@ -92,6 +94,7 @@ class Tar:
     def _header(self, view):
         taken, full = self._gather(view)
         if full:
+            self.offset += self._span + _BLOCK
             if any(self._block):
                 self._member()
             elif not self._announced:
@@ -147,6 +150,7 @@ class Tar:
         else:
             self._open_member("0" if kind == "\0" else kind, size)
         self._padding = -self._left % _BLOCK
+        self._span = self._left + self._padding
         if self._left:
             self._step = self._data
         else:

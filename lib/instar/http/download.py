@@ -3,22 +3,30 @@
 #   stream = await open_range(client, url, offset, total)     # total: None the first time
 #   async for view in stream: ...                             # stream.offset counts along
 #
-# Limits: one range, from an offset to the end. Whether the bytes are still those of the first
-# time is not for HTTP to know: only a checksum over all of them tells.
+# Limits: one range. Whether the bytes are still those of the first time is not for HTTP to know:
+# only a checksum over all of them tells.
 # SPDX-License-Identifier: MIT
 
-from ..errors import Rejected, Transient
+from micropython import const
+
+from ..errors import Expired, Rejected, Transient
+
+# What object stores say of a URL that is no longer good.
+_GONE = (400, 401, 403, 404, 410)
+_MAX_DIGITS = const(10)
 
 
 class Stream:
-    """Views of a body in order. offset: of the next byte; total: the whole size, or None.
+    """Views of a body in order, up to byte `end` if that is given. offset: of the next byte;
+    total: the whole size, or None.
 
     Every view is valid until the next. Raises Transient when the body ends early.
     """
 
-    def __init__(self, response, offset, total):
+    def __init__(self, response, offset, total, end=None):
         self.offset = offset
         self.total = total
+        self._end = total if end is None else end
         self._response = response
         # A server may answer a range with everything: then what is there already is dropped.
         self._skip = offset if response.status_code == 200 else 0
@@ -37,60 +45,72 @@ class Stream:
             if drop:
                 view = view[drop:]
             if view:
-                self.offset += len(view)
-                if self.total is not None and self.offset > self.total:
+                left = len(view) if self._end is None else self._end - self.offset
+                if left < len(view) and self._end == self.total:
                     await self.close()
-                    raise Transient("download: expected %d bytes, got more" % self.total)
-                return view
-        if self._skip or (self.total is not None and self.offset < self.total):
+                    raise Transient("download: expected %d bytes, got more" % self._end)
+                if not left:
+                    break  # who was asked for a part may send all
+                self.offset += min(left, len(view))
+                return view[:left]
+        if self._skip or (self._end is not None and self.offset < self._end):
             text = "download: expected %s bytes, ended after %d"
-            raise Transient(text % (self.total, self.offset - self._skip))
+            raise Transient(text % (self._end, self.offset - self._skip))
         raise StopAsyncIteration
 
 
-async def open_range(client, url, offset=0, total=None):
-    """GET `url` from byte `offset` on, over at most 3 redirects, and return its Stream.
+async def open_range(client, url, offset=0, total=None, end=None):
+    """GET `url` from byte `offset` on, over at most 3 redirects, and return its Stream; with `end`
+    only the bytes before that.
 
     total: the size as known from before. Raises Rejected if what the server has does not fit it
-    or the range; Transient for every other answer (a URL may have expired).
+    or the range; Expired where the URL is no longer good, Transient for every other answer.
     """
-    headers = {"Range": "bytes=%d-" % offset} if offset else None
+    headers = None
+    if offset or end:
+        headers = {"Range": "bytes=%d-%s" % (offset, end - 1 if end else "")}
     response = await client.get(url, headers=headers, stream=True, redirects=3)
     try:
-        return Stream(response, offset, _size(response, offset, total))
+        return Stream(response, offset, _size(response, offset, total, end), end)
     except BaseException:
         await response.close()
         raise
 
 
-def _size(response, offset, known):
+def _size(response, offset, known, end):
     status = response.status_code
-    if status == 206 and offset:
-        size = _ranged_size(response, offset)
+    if status == 206 and (offset or end):
+        size = _ranged_size(response, offset, end)
     elif status in (206, 416):
         raise Rejected("download: expected the bytes from %d on, got %d" % (offset, status))
     elif status == 200:
         size = response.length
+    elif status in _GONE:
+        raise Expired("download: expected 200 or 206, got %d: the URL may have expired" % status)
     else:
-        text = "download: expected 200 or 206, got %d: the URL may have expired"
-        raise Transient(text % status, response.retry_after())
+        raise Transient("download: expected 200 or 206, got %d" % status, response.retry_after())
     if size is None:
         return known
-    if size < offset or known not in (None, size):
+    if size < (end or offset) or known not in (None, size):
         text = "download: expected %s bytes in all as before, got %d"
-        raise Rejected(text % (known or "more than %d" % offset, size))
+        raise Rejected(text % (known or "at least %d" % (end or offset), size))
     return size
 
 
-def _ranged_size(response, offset):
+def _ranged_size(response, offset, end):
     # RFC 9110 §14.4: "bytes first-last/size", where size may be "*".
     value = response.headers.get("content-range", "none")[:80]
     span, _, size = value.partition("/")
     first, _, last = span.partition("-")
-    good = first == "bytes %d" % offset and last.isdigit() and len(last) <= 10
-    end = int(last) + 1 if good else 0
-    length = end - offset
-    if not good or size not in ("*", str(end)) or response.length not in (None, length):
-        text = "download: expected Content-Range: bytes %d-(to the end), got %s"
-        raise Rejected(text % (offset, value))
-    return end
+    good = first == "bytes %d" % offset and _is_number(last) and (size == "*" or _is_number(size))
+    stop = int(last) + 1 if good else 0
+    total = None if size == "*" else int(size) if good else 0
+    good = good and stop == (end or total or stop) and response.length in (None, stop - offset)
+    if not good or (total is not None and total < stop):
+        text = "download: expected Content-Range: bytes %d-%s, got %s"
+        raise Rejected(text % (offset, end - 1 if end else "(to the end)", value))
+    return total if end else stop
+
+
+def _is_number(text):
+    return text.isdigit() and len(text) <= _MAX_DIGITS

@@ -20,6 +20,11 @@ class Installer:
         self._installed = installed
         self._settings = settings
 
+    def mark(self, done):
+        """For a sink to call, each time that 128 KiB more lie where they belong: `done` bytes in
+        all. Who downloads sets it where a restart could take the download up again; such a sink
+        has take_up(done) and kept(), see firmware.py."""
+
     def begin(self, header):
         """The Artifact's verified Header, before its files. May raise Rejected."""
 

@@ -28,6 +28,7 @@ from .otadata import image_identity, label
 
 _SECTOR = const(4096)
 _PAGE = const(1024)
+_CHECKPOINT = const(131072)
 _BREATH = const(32768)
 _ERASE = const(6)  # block device ioctl
 _MAGIC = const(0xE9)
@@ -80,7 +81,7 @@ class Firmware(Installer):
             otadata.forget(target)  # a slot that would boot next is not written to
         if otadata.state() in (otadata.NEW, otadata.PENDING):
             raise Broken("the running image is unconfirmed: its only fallback is not overwritten")
-        self._slot = _Slot(target, self._running, size, self._board.feed)
+        self._slot = _Slot(target, self._running, size, self._board.feed, self.mark)
         return self._slot
 
     def _other(self):
@@ -155,9 +156,11 @@ class _Slot:
     A page of 1 KiB instead of a sector, because the heap is at its fullest here.
     """
 
-    def __init__(self, partition, running, size, feed):
+    def __init__(self, partition, running, size, feed, mark):
         self.partition = partition
         self.written = None
+        self._mark = mark
+        self._kept = 0  # bytes that are there already
         self._running = running
         self._feed = feed
         self.size = size
@@ -178,16 +181,33 @@ class _Slot:
     def _flush(self):
         if self._at == 0:
             self._check_head()
+        self._sha.update(self._page[: self._fill])
+        if self._at >= self._kept:
+            self._program()
+        self._at += _PAGE
+        self._fill = 0
+        if self._at % _CHECKPOINT == 0 and self._at > self._kept:
+            self._mark(self._at)
+
+    def _program(self):
         sector, offset = divmod(self._at, _SECTOR)
         if offset == 0:
             self._feed()
             self.partition.ioctl(_ERASE, sector)
-        self._sha.update(self._page[: self._fill])
         for at in range(self._fill, _PAGE):
             self._page[at] = 0xFF
         self.partition.writeblocks(sector, self._page, offset)
-        self._at += _PAGE
-        self._fill = 0
+
+    def take_up(self, done):
+        """`done` bytes lie in the slot, as mark() got it: they come again, but are not written."""
+        self._kept = done
+
+    def kept(self):
+        """Views of those bytes, from the flash; each is valid until the next."""
+        page = memoryview(bytearray(_PAGE))
+        for at in range(0, self._kept, _PAGE):
+            self.partition.readblocks(at // _SECTOR, page, at % _SECTOR)
+            yield page
 
     def _check_head(self):
         # Before the first erase: a payload for another machine leaves the slot as it was.

@@ -116,16 +116,19 @@ class Mender:
         self._shapes.check(response, "next", 200)
         return self._shapes.to_deployment(response)
 
-    async def open(self, deployment, offset=0):
-        """The Artifact from byte `offset` on, as an async iterable of views with .offset, .total
-        and close(). Without a token: its host is another one. Opening closes the one before.
+    async def open(self, deployment, offset=0, end=None):
+        """The Artifact from byte `offset` on, with `end` only what lies before that, as an async
+        iterable of views with .offset, .total and close(). Without a token: its host is another
+        one. Opening closes the one before.
 
-        Transient: the URL may have expired, ask next again. Rejected: the range does not fit.
+        Expired: ask next again, which gives another URL. Rejected: the range does not fit.
         """
         memory.forget("instar.servers.mender.shapes")
         if self._stream:
             await self._stream.close()
-        self._stream = await open_range(self._client, deployment.uri, offset, deployment.total)
+        self._stream = await open_range(
+            self._client, deployment.uri, offset, deployment.total, end
+        )
         deployment.total = self._stream.total
         return self._stream
 

@@ -140,9 +140,10 @@ class MuranoUpdates:
         if self._dealt().startswith(_FAILED):
             self._settings.store.delete(_RECORD)
 
-    async def open(self, deployment, offset=0):
-        """The bytes from `offset` on, as an async iterable of views with .offset, .total and
-        close(). Opening closes the one before. Rejected: the content is no longer what it was."""
+    async def open(self, deployment, offset=0, end=None):
+        """The bytes from `offset` on, with `end` only those before that, as an async iterable of
+        views with .offset, .total and close(). Opening closes the one before. Rejected: the
+        content is no longer what it was."""
         if self._stream:
             await self._stream.close()
             self._stream = None
@@ -150,10 +151,12 @@ class MuranoUpdates:
             from ...http.download import open_range
 
             client = self._murano.client
-            stream = await open_range(client, deployment.uri, offset, deployment.total)
+            stream = await open_range(client, deployment.uri, offset, deployment.total, end)
             deployment.total = stream.total
         else:
-            stream = await self._murano.download(deployment.content, offset, deployment.info)
+            stream = await self._murano.download(
+                deployment.content, offset, deployment.info, end and end - 1
+            )
         self._stream = stream
         return stream
 
