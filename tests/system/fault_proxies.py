@@ -187,15 +187,12 @@ class Proxy:
         return None
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task
-        self._serving.add(task)
         pair = Pair(self, self.connections)
         self.connections += 1
-        try:
-            await pair.run(reader, writer)
-        finally:
-            self._serving.discard(task)
+        task = asyncio.create_task(pair.run(reader, writer))
+        self._serving.add(task)
+        await asyncio.wait([task])
+        self._serving.discard(task)
 
 
 class Network:
@@ -205,13 +202,14 @@ class Network:
         urls = urlsplit(server.url), urlsplit(server.storage_url)
         self._scheme = urls[0].scheme
         ports = [url.port or 0 for url in urls]
-        self.api, self.storage = (Proxy(port, self._scheme == "https") for port in ports)
+        self.proxies = [Proxy(port, self._scheme == "https") for port in ports]
+        self.api, self.storage = self.proxies
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="network", daemon=True)
 
     def __enter__(self) -> Network:
         self._thread.start()
-        for proxy in (self.api, self.storage):
+        for proxy in self.proxies:
             self._do(proxy.listen())
         return self
 
@@ -227,7 +225,7 @@ class Network:
     @property
     def dns(self) -> str:
         """For power_on's dns=."""
-        ports = zip(NAMES, (self.api.port, self.storage.port), strict=True)
+        ports = zip(NAMES, [proxy.port for proxy in self.proxies], strict=True)
         return ",".join(f"{name}=127.0.0.1:{port}" for name, port in ports)
 
     @property
@@ -243,12 +241,12 @@ class Network:
 
     def refuse(self) -> None:
         """Nobody takes a connection any more."""
-        for proxy in (self.api, self.storage):
+        for proxy in self.proxies:
             self._do(proxy.refuse())
 
     def listen(self) -> None:
         """As before refuse()."""
-        for proxy in (self.api, self.storage):
+        for proxy in self.proxies:
             self._do(proxy.listen())
 
     @property

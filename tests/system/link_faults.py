@@ -8,8 +8,8 @@ A fault is *where* and *what*, and strikes once. Where: a class with offset(). W
 this module, by its name; its act() gets the flow and the rest of the chunk, and returns what of it
 goes on, or raises Over.
 
-Limits: what lies in the kernel's buffers when a link is cut has been sent, and arrives, except
-after reset().
+Limits: what lies in the kernel's buffers when a link is cut has been sent, and arrives. After
+garbage(), double() and alert() a link goes on: what was sent until the board has noticed is lost.
 """
 # SPDX-License-Identifier: MIT
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from fault_proxies import Flow
 
 UP, DOWN = "up", "down"  # from the board, to the board
+_MOMENT = 0.3  # seconds
 _LINGER_0 = struct.pack("ii", 1, 0)
 _FATAL_ALERT = bytes.fromhex("15 0303 0002 02 50")  # TLS 1.2, internal_error
 
@@ -97,9 +98,11 @@ def cut(where: Where) -> Fault:
 
 
 def reset(where: Where) -> Fault:
-    """RST to both sides."""
+    """RST to both sides, once what was sent has had the time to arrive."""
 
     async def act(flow: Flow, rest: bytes) -> bytes:
+        # A host's sockets hold much more than a board's: what they lost would be counted.
+        await asyncio.sleep(_MOMENT)
         for writer in flow.pair.writers():
             option = (socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_0)
             writer.get_extra_info("socket").setsockopt(*option)

@@ -12,7 +12,7 @@ that finds nothing to do: equal sessions, but for what the faults do to them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -24,6 +24,7 @@ from link_faults import DOWN, Fault
 
 from instar_tools.server.testing import DevServer
 
+TIME = "time.test"
 # Steps on the way may get lost, the proof's and the end may not.
 _LEGAL = re.compile(r"(downloading )?((installing )?rebooting )?installing success")
 _SECONDS = 120  # a limit for what never ends, not a measure
@@ -39,7 +40,8 @@ def distinct(statuses: list[str]) -> list[str]:
 @dataclass
 class Story:
     """What came of an update. sent: bytes that the object store's link carried to the board, with
-    all that TLS and HTTP add; requests: that reached the server; struck: names of faults."""
+    all that TLS and HTTP add; requests: that reached the server;
+    connections: of both links; struck: names of faults."""
 
     name: str
     ended: bool
@@ -48,6 +50,7 @@ class Story:
     intact: bool
     sent: int
     requests: int
+    connections: int
     struck: list[str]
     errors: list[str]
 
@@ -66,21 +69,27 @@ class Story:
 class World:
     """One board, its server and the links in between, until it is left.
 
-    plain: without TLS. more: the board's settings.
+    plain: without TLS. server: DevServer's options; more: the board's settings. options: of the
+    simulated board, from its next boot on; its "dns" has the time server, too, as TIME.
     """
 
-    def __init__(self, folder: Path, plain: bool = False, **more: Any) -> None:
+    def __init__(
+        self, folder: Path, plain: bool = False, server: dict | None = None, **more: Any
+    ) -> None:
         self.folder, self.plain = folder, plain
-        self._settings = {"download_tries": 10, **more}
+        self._server = server or {}
+        self._settings = {"download_tries": 10, "ntp_host": TIME, "ntp_port": 123, **more}
         self._uploaded: set[str] = set()
         self._runs = "release-1"
 
     def __enter__(self) -> World:
-        self.server = DevServer(self.folder / "server", plain=self.plain, **SERVER)
+        options = {**SERVER, **self._server}
+        self.server = DevServer(self.folder / "server", plain=self.plain, **options)
         self.server.start()
         self.network = Network(self.server)
         self.network.__enter__()
-        self.lab = Lab(self.folder, self.server, options={"dns": self.network.dns})
+        self.options: dict[str, object] = {"dns": self.dns()}
+        self.lab = Lab(self.folder, self.server, options=self.options)
         self.lab.flash(settings={**self.network.settings, **self._settings})
         self.lab.meet()
         return self
@@ -88,6 +97,13 @@ class World:
     def __exit__(self, *_: object) -> None:
         self.network.__exit__()
         self.server.stop()
+
+    def dns(self, *others: str) -> str:
+        """All names as they should be, but for `others`: name=address or name=!"""
+        time = f"{TIME}=127.0.0.1:{self.server.sntp_port}"
+        entries = *self.network.dns.split(","), time, *others
+        table = dict(entry.split("=") for entry in entries)
+        return ",".join(f"{name}={place}" for name, place in table.items())
 
     def deploy(self, compression: str = "gzip") -> tuple[str, str]:
         """Another release than the one that runs, for the board to find: (name, deployment)."""
@@ -102,13 +118,25 @@ class World:
         api: Iterable[Fault] = (),
         storage: Iterable[Fault] = (),
         compression: str = "gzip",
+        hear: Callable[[dict], None] = lambda event: None,
     ) -> Story:
-        """A whole update, during which these faults strike."""
+        """A whole update, during which these faults strike, and `hear` gets each event."""
         name, deployment = self.deploy(compression)
-        self.server.forget_requests()
         self.network.begin(api, storage)
+        return self.go_on(name, deployment, hear)
+
+    def go_on(
+        self, name: str, deployment: str, hear: Callable[[dict], None] = lambda event: None
+    ) -> Story:
+        """Switch the board on until it finds nothing to do."""
+        self.server.forget_requests()
         heard = len(self.lab.events)
-        outcome = self.lab.board.run(until="idle", seconds=_SECONDS)
+
+        def idle(event: dict) -> bool:
+            hear(event)
+            return event["event"] == "idle"
+
+        outcome = self.lab.board.run(until=idle, seconds=_SECONDS)
         self._runs = str(self.server.inventory(self.lab.device())["artifact_name"])
         events = self.lab.events[heard:]
         return Story(
@@ -119,6 +147,7 @@ class World:
             intact=self._intact(),
             sent=self.network.storage.passed[DOWN],
             requests=len(self.server.requests()),
+            connections=sum(proxy.connections for proxy in self.network.proxies),
             struck=self.network.struck,
             errors=[event["message"] for event in events if event["event"] == "error"],
         )

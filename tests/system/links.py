@@ -1,11 +1,11 @@
-"""A whole update with its link cut, once for each place that makes a difference, and at random ones.
+"""A whole update with its link cut, in each place that makes a difference, and in random ones.
 
     PYTHONPATH=tests/system .venv/bin/python -m links [--seed N] [--cuts 200] [--jobs N]
 
-A session without a cut is recorded first. Then, for every mark in it (link_marks.py) and for random
-bytes, the update is done again with the connection cut there. Each has to end with success, told
-truly, and what the object store's link carries twice has to stay below 64 KiB. The table shows
-where was cut, how often, and what it cost at most; the exit code is 1 if anything failed.
+A session without a cut is recorded first. Then, for every mark in it (link_marks.py) and for
+random bytes, the update is done again with the connection cut there. Each has to end with success,
+told truly, and what the object store's link carries twice has to stay below 64 KiB. The table
+shows where was cut, how often, and what it cost at most; the exit code is 1 if anything failed.
 
 Bytes twice are counted on the wire: the handshake and the head of a second connection are in them.
 """
@@ -13,6 +13,7 @@ Bytes twice are counted on the wire: the handshake and the head of a second conn
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import random
 import sys
@@ -103,6 +104,7 @@ _worlds: dict[bool, World] = {}
 
 def world(session: Session) -> World:
     if session.plain not in _worlds:
+        logging.getLogger("aiohttp").setLevel(logging.CRITICAL)  # requests that are cut: all day
         folder = Path(tempfile.mkdtemp(prefix="links-"))
         _worlds[session.plain] = World(folder, plain=session.plain).__enter__()
     return _worlds[session.plain]
