@@ -3,7 +3,8 @@ import asyncio
 import hashlib
 import sys
 
-from test_update import Host, Installer, Server, World
+from update_fakes import Installer, Server
+from update_world import Host, World
 
 from instar.artifact.raw import RawReader, Summed
 from instar.errors import Rejected
