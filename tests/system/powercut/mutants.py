@@ -119,10 +119,16 @@ _ALL = (
         (
             (
                 "journal.py",
-                "{name: getattr(self, name) for name in _EMPTY}",
-                "{name: getattr(self, name) for name in _EMPTY if name != 'verdict'}",
+                "[getattr(self, name) for name in _STEPPED]",
+                "[None if name == 'verdict' else getattr(self, name) for name in _STEPPED]",
             ),
         ),
+    ),
+    Mutant(
+        "older-step-counts",
+        "of the journal's two records the one that was written earlier is believed",
+        ("firmware-crash", "firmware-unwell", "app-bad"),
+        (("journal.py", "_key(self.id) and step[1] > self.writes:", "_key(self.id):"),),
     ),
     Mutant(
         "install-not-undone",
@@ -163,8 +169,9 @@ _ALL = (
         (
             (
                 "store.py",
-                "        os.rename(path + _NEW, path)\n",
-                "        self.delete(name)\n        os.rename(path + _NEW, path)\n",
+                "            os.rename(self._path(name + _NEW), self._path(name))\n",
+                "            self.delete(name)\n"
+                "            os.rename(self._path(name + _NEW), self._path(name))\n",
             ),
         ),
     ),
