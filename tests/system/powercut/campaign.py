@@ -25,6 +25,7 @@ from .workers import Hunt, Summary
 
 _TOGETHER = 4  # states a job
 _SECONDS = 4  # second cuts for a first one
+_TOLD = 500  # states between two lines about how far it is
 
 Call = tuple  # (function of workers, its arguments)
 
@@ -78,13 +79,13 @@ class Campaign:
     def run(self, mutants: Iterable[str], soak: int, depth2: int | None, seconds: float) -> Report:
         """soak: chains. depth2: second cuts at most; None: as many as there is time for.
         seconds: when no second cut begins any more; everything else is done whatever it takes."""
-        began = time.monotonic()
+        self._began = time.monotonic()
         with self._pool:
             self._record()
             self._first_cuts(mutants)
             self._chains(soak)
-            self._second_cuts(depth2, began + seconds)
-        self.report.seconds = time.monotonic() - began
+            self._second_cuts(depth2, self._began + seconds)
+        self.report.seconds = time.monotonic() - self._began
         return self.report
 
     def _flow(
@@ -128,19 +129,22 @@ class Campaign:
         # Scenarios that wait and scenarios that work take turns.
         random.Random(self.seed).shuffle(calls)
         hunts = [(workers.hunt, name) for name in mutants]
+        done, states = 0, sum(row.summary.states for row in self.report.rows.values())
         for call, result in self._flow([*hunts, *calls]):
             if isinstance(result, Hunt):
                 self._caught(result)
-            else:
-                row = self.report.rows[call[1]]
-                row.depth1 += len(result)
-                self._take(row, result)
-                if row.depth1 == row.summary.states:
-                    self.told(f"{row.name}: one cut anywhere: done")
+                continue
+            row = self.report.rows[call[1]]
+            row.depth1 += len(result)
+            self._take(row, result)
+            done += len(result)
+            if done % _TOLD < len(result):
+                self.told(f"{done} of {states} states, {time.monotonic() - self._began:.0f} s")
 
     def _caught(self, hunt: Hunt) -> None:
         self.report.hunts.append(hunt)
         how = f"caught by {hunt.scenario}, {hunt.verdict.label}" if hunt.verdict else "SURVIVED"
+        how = hunt.error or how
         self.told(f"mutant {hunt.name}: {how} ({hunt.states} states, {hunt.seconds:.0f} s)")
 
     def _chains(self, count: int) -> None:

@@ -22,13 +22,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .oracle import Finding
+from .oracle import UNSTABLE, Finding
 from .scenario import Scenario
 from .software import Mutation
 from .trace import Cut, Recording, Trace
 from .world import Ran, World
 
-UNSTABLE = "unstable"
 CHAIN = 5  # cuts in a row
 _SETTLED = ("devices", "deployments")  # of the view: what another start must not change
 

@@ -15,11 +15,11 @@ import pickle
 import random
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from .mutants import MUTANTS
+from .mutants import MUTANTS, Mutant
 from .oracle import Finding
 from .scenarios import SCENARIOS
 from .sweep import Golden, Sweep, Verdict, prepare
@@ -41,14 +41,16 @@ class Summary:
 
 @dataclass(frozen=True)
 class Hunt:
-    """What became of a mutant. verdict: the first one with findings, None: it survived. states:
-    how many were tried. scenario: in which it was caught, or the last one."""
+    """What became of a mutant. verdict: the first one with findings, None: it survived, or was
+    never there (error says why). states: how many were tried. scenario: in which it was caught, or
+    the last one."""
 
     name: str
     scenario: str
     states: int
     seconds: float
     verdict: Verdict | None
+    error: str = ""
 
 
 class _Place:
@@ -76,7 +78,10 @@ def _golden(name: str) -> Path:
 def record(name: str) -> Summary:
     """Make the golden run of a scenario, for all processes."""
     folder, keys = _Place.root / name, _Place.root / KEYS / "server"
-    golden = prepare(folder, SCENARIOS[name], keys)
+    try:
+        golden = prepare(folder, SCENARIOS[name], keys)
+    except Exception:
+        return Summary(0, 0, 0, _failed(("no cut",)))
     _golden(name).write_bytes(pickle.dumps(golden))
     sampled, operations = golden.sampled()
     return Summary(operations, sampled, len(golden.cuts), golden.verdict)
@@ -98,8 +103,12 @@ def _guarded(
     except Exception:
         if broken := _Place.sweeps.pop(name, None):
             broken.world.close()
-        finding = Finding(HARNESS, traceback.format_exc())
-        return [Verdict(path, (finding,), Ran(0, None, False), 0)]
+        return [_failed(path)]
+
+
+def _failed(path: tuple[str, ...]) -> Verdict:
+    finding = Finding(HARNESS, traceback.format_exc())
+    return Verdict(path, (finding,), Ran(0, None, False), 0)
 
 
 def check(name: str, places: list[int]) -> list[Verdict]:
@@ -129,18 +138,24 @@ def chain(name: str, number: int) -> list[Verdict]:
 
 def hunt(name: str) -> Hunt:
     """Look for a mutant, until there is a finding."""
-    mutant, began, states = MUTANTS[name], time.monotonic(), 0
-    for scenario in mutant.scenarios:
-        folder = _own(f"{name}-{scenario}")
-        keys = _Place.root / KEYS / "server"
-        golden = prepare(folder / "golden", SCENARIOS[scenario], keys, mutant.mutation)
-        states += 1
-        if golden.verdict.findings:
-            return Hunt(name, scenario, states, time.monotonic() - began, golden.verdict)
+    began, states, scenario, verdict, error = time.monotonic(), 0, "", None, ""
+    try:
+        for scenario, verdict in _hunted(MUTANTS[name]):
+            states += 1
+            if verdict.findings:
+                break
+    except Exception:
+        verdict, error = None, traceback.format_exc()
+    found = verdict if verdict and verdict.findings else None
+    return Hunt(name, scenario, states, time.monotonic() - began, found, error)
+
+
+def _hunted(mutant: Mutant) -> Iterator[tuple[str, Verdict]]:
+    keys = _Place.root / KEYS / "server"
+    for name in mutant.scenarios:
+        folder = _own(f"{mutant.name}-{name}")
+        golden = prepare(folder / "golden", SCENARIOS[name], keys, mutant.mutation)
+        yield name, golden.verdict
         with Sweep(golden, folder / "sweep") as sweep:
             for cut in golden.by_risk(_Place.seed):
-                verdict = sweep.check(cut)
-                states += 1
-                if verdict.findings:
-                    return Hunt(name, scenario, states, time.monotonic() - began, verdict)
-    return Hunt(name, scenario, states, time.monotonic() - began, None)
+                yield name, sweep.check(cut)
