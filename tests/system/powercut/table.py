@@ -42,7 +42,7 @@ def mutant_rows(report: Report) -> list[tuple[str, ...]]:
     return [
         (hunt.name, hunt.scenario, hunt.verdict.label, str(hunt.states))
         if hunt.verdict
-        else (hunt.name, "SURVIVED", "", str(hunt.states))
+        else (hunt.name, "NOT TRIED" if hunt.error else "SURVIVED", "", str(hunt.states))
         for hunt in sorted(report.hunts, key=lambda hunt: hunt.name)
     ]
 

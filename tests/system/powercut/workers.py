@@ -138,16 +138,16 @@ def chain(name: str, number: int) -> list[Verdict]:
 
 def hunt(name: str) -> Hunt:
     """Look for a mutant, until there is a finding."""
-    began, states, scenario, verdict, error = time.monotonic(), 0, "", None, ""
+    began, states, where, found, error = time.monotonic(), 0, "", None, ""
     try:
         for scenario, verdict in _hunted(MUTANTS[name]):
-            states += 1
+            states, where = states + 1, scenario
             if verdict.findings:
+                found = verdict
                 break
     except Exception:
-        verdict, error = None, traceback.format_exc()
-    found = verdict if verdict and verdict.findings else None
-    return Hunt(name, scenario, states, time.monotonic() - began, found, error)
+        error = traceback.format_exc()
+    return Hunt(name, where, states, time.monotonic() - began, found, error)
 
 
 def _hunted(mutant: Mutant) -> Iterator[tuple[str, Verdict]]:
