@@ -13,6 +13,7 @@ from micropython import const
 from .header import Header
 from .refusal import brief, refused
 from .strictjson import parse, parse_object
+from .utf8 import is_printable
 
 _MAX_STRING = const(256)  # bytes; mender-artifact's own limit for names
 _RESERVED = ("artifact_name", "artifact_group", "device_type")
@@ -126,6 +127,6 @@ def _string(value, what, least=1):
     """`value`, if it is a string as mender-artifact takes it: at most 256 bytes, printable."""
     if not isinstance(value, str) or not least <= len(value.encode()) <= _MAX_STRING:
         raise refused(what, f"a string of {least} to {_MAX_STRING} bytes", brief(value))
-    if any(character < " " or "\x7f" <= character <= "\x9f" for character in value):
+    if not is_printable(value):
         raise refused(what, "a printable string", brief(value))
     return value

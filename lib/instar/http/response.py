@@ -9,6 +9,8 @@
 # neither a length nor chunks, its end is the end of the connection: that cannot be told from a
 # cut, over TLS neither, as a missing close_notify goes unseen. Only a check of what came (JSON
 # that parses, a checksum) shows that such a body is whole; `.length` is None there.
+# A body that is read as a whole has to arrive within four times the timeout. JSON has at most
+# 8 KiB, and 256 of { [ and commas, in strings too: each of them may take 100 bytes of heap.
 # SPDX-License-Identifier: MIT
 
 import asyncio
@@ -23,6 +25,9 @@ _MAX_CHUNK_LINE = const(256)
 _MAX_TRAILERS = const(16)
 _MAX_TRAILER_LINE = const(1024)
 
+_MAX_JSON = const(8192)
+_MAX_PARTS = const(256)
+
 _LENGTH = const(0)
 _CHUNKED = const(1)
 _UNTIL_CLOSE = const(2)
@@ -30,6 +35,12 @@ _UNTIL_CLOSE = const(2)
 
 class TooLarge(Transient):
     """The body has more bytes than were to be read as a whole."""
+
+
+def modest(data):
+    """Whether what json.loads() makes of `data` (bytes) is bounded, in size and in depth."""
+    parts = sum([data.count(mark) for mark in (b"{", b"[", b",")])
+    return len(data) <= _MAX_JSON and parts <= _MAX_PARTS
 
 
 class Response:
@@ -59,17 +70,23 @@ class Response:
             return printable(self.content, len(self.content))
 
     def json(self):
-        """The body's value. Raises Transient if it is not JSON: it may be a captive portal's."""
+        """The body's value. Raises Transient if it is not JSON, or beyond the limits above: it may
+        be a captive portal's."""
+        expected = "JSON"
         try:
-            return json.loads(self.content)
+            if modest(self.content):
+                return json.loads(self.content)
+            expected += " of at most %d bytes and %d parts" % (_MAX_JSON, _MAX_PARTS)
         except (ValueError, UnicodeError):
-            got = printable(self.content)
-            name = self.url.split("?")[0]
-            raise Transient("%s: expected JSON, got '%s'" % (name, got))
+            pass
+        name = self.url.split("?")[0]
+        text = "%s: expected %s, got '%s'"
+        raise Transient(text % (name, expected, printable(self.content)))
 
     async def load(self, limit):
         """Read the whole body into `content`. Raises TooLarge beyond `limit` bytes."""
         body = bytearray()
+        self._connection.expect_whole()
         if (self.length or 0) <= limit:
             async for view in self:
                 body.extend(view)

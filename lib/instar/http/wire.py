@@ -12,6 +12,7 @@
 # Limits: TLS 1.2, as in MicroPython's mbedTLS. getaddrinfo() and the public-key steps of a
 # handshake block whatever is done here: `feed` (the watchdog's) is called just before them.
 # A TCP close without TLS's close_notify looks like a clean end: lengths have to decide.
+# Below 50 bytes a second a link is as good as none; over two minutes: TLS has records of 16 KiB.
 # SPDX-License-Identifier: MIT
 
 import asyncio
@@ -30,6 +31,8 @@ from ..errors import Rejected, Transient
 BUFFER = 4096  # bytes for what arrives: a line has to fit, with its LF
 _SLICE_MS = const(5)  # other tasks run at least this often while bytes keep coming
 _PATIENCE_MS = const(100)  # how often a long poll looks whether it is in somebody's way
+_WHOLE = const(4)  # timeouts: for a body that is read as a whole
+_ALL = const(0x1FFFFFFF)  # bytes: more than a body has
 
 
 class Ended(Transient):
@@ -52,6 +55,8 @@ class Connection:
     names host and port; Untrusted for a refused certificate, Ended when the peer went away.
     """
 
+    slowest = (120000, 6000)  # ms of waiting, and the bytes that have to move meanwhile
+
     def __init__(self, origin, buffer, timeout_ms, feed=None):
         self.origin = origin
         self.name = ("[%s]:%d" if ":" in origin[1] else "%s:%d") % origin[1:]
@@ -63,6 +68,7 @@ class Connection:
         self.idle_since = self._breath = time.ticks_ms()
         self._timeout_ms = self._limit_ms = timeout_ms
         self._deadline = None
+        self._pace()
         self._feed = feed or (lambda: None)
         self._socket: socket.socket = None  # pyright: ignore[reportAttributeAccessIssue]
         self._handshaking = False
@@ -98,6 +104,7 @@ class Connection:
         """A request starts: count what is sent and received anew."""
         self.sent = self.received = 0
         self._timeout_ms = timeout_ms
+        self._pace()
         if not self._handshaking:
             self._doing, self._deadline = "sending", None
 
@@ -109,6 +116,11 @@ class Connection:
     def expect_body(self):
         """From here on only silence counts: a body may take as long as it flows."""
         self._doing, self._deadline = "reading the answer", None
+        self._pace()
+
+    def expect_whole(self):
+        """After expect_body(): and all of it within four times the timeout."""
+        self._pace(_WHOLE * self._timeout_ms, _ALL)
 
     async def write(self, data):
         """Send all of `data` (bytes or a view of them), in one write if the socket takes it."""
@@ -172,6 +184,21 @@ class Connection:
         self._doing, self._limit_ms = doing, limit_ms
         self._deadline = time.ticks_add(time.ticks_ms(), limit_ms)
 
+    def _pace(self, window_ms=None, least=0):
+        # `least` bytes have to move in each `window_ms` of waiting.
+        self._window_ms, self._least = (window_ms, least) if window_ms else self.slowest
+        self._waited_ms, self._moved = 0, self.sent + self.received
+
+    def _check_pace(self, spent_ms):
+        # What trickles is never silent, and would hold the board for ever.
+        self._waited_ms += spent_ms
+        if self._waited_ms < self._window_ms:
+            return
+        if self.sent + self.received - self._moved < self._least:
+            text = "%s: too slow: %g s of waiting while %s"
+            raise Transient(text % (self.name, self._waited_ms / 1000, self._doing))
+        self._pace(self._window_ms, self._least)
+
     def _resolve(self):
         self._feed()
         try:
@@ -234,14 +261,17 @@ class Connection:
 
     async def _wait(self, register):
         left = limit = self._timeout_ms
+        began = time.ticks_ms()
         if self._deadline is not None:
             limit = self._limit_ms
-            left = max(0, time.ticks_diff(self._deadline, time.ticks_ms()))
+            left = max(0, time.ticks_diff(self._deadline, began))
         try:
             await asyncio.wait_for_ms(_ready(register, self._socket), left)
         except asyncio.TimeoutError:
             raise self._late(limit)
         self._breath = time.ticks_ms()
+        if self._deadline is None:
+            self._check_pace(time.ticks_diff(self._breath, began))
         self._feed()
 
     async def _linger(self):

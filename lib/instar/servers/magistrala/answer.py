@@ -108,7 +108,8 @@ def _line(value, name):
 
 
 def _printable(text):
-    return all(ord(c) >= 32 and ord(c) != 127 for c in text)
+    # As bytes: MicroPython keeps each new character that a loop takes out of a str.
+    return all(byte >= 32 and byte != 127 for byte in text.encode())
 
 
 def _text(value, name, limit):

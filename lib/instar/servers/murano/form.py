@@ -15,12 +15,14 @@ import json
 
 from micropython import const
 
-from ...errors import Rejected
+from ...errors import Rejected, Transient
 
 FORM = "application/x-www-form-urlencoded; charset=utf-8"
 
 _MAX_VALUE = const(65536)
+_MAX_PAIRS = const(256)  # in an answer
 _SECOND = const(1000000)
+_PERCENT = const(0x25)
 # RFC 3986 §2.3: these mean the same with and without their %XX, to every decoder; Murano's own
 # example of a record has the point of a time as it is.
 _PLAIN = b"-._~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -61,8 +63,11 @@ def decode(body):
     """The (key, value) pairs of a form (bytes), in their order, as str.
 
     Both + and %20 are a space. A % without two hexadecimal digits stays as it is. What is not
-    UTF-8 comes as Latin-1, one character for each byte: nothing of it is lost.
+    UTF-8 comes as Latin-1, one character for each byte: nothing of it is lost. Raises Transient
+    for more pairs than anybody asks for.
     """
+    if body.count(b"&") >= _MAX_PAIRS:
+        raise Transient("answer: expected at most %d values, got more" % _MAX_PAIRS)
     pairs = []
     for part in body.split(b"&"):
         if part:
@@ -72,19 +77,35 @@ def decode(body):
 
 
 def _unquote(raw):
-    pieces = raw.replace(b"+", b" ").split(b"%")
-    out = bytearray(pieces[0])
-    for piece in pieces[1:]:
-        if len(piece) > 1 and piece[0] in _HEX and piece[1] in _HEX:
-            out.append(int(piece[:2], 16))
-            out.extend(piece[2:])
-        else:
-            out.extend(b"%")
-            out.extend(piece)
+    # In its own place, and no list of pieces: that of a large value took many times its size.
+    out = bytearray(raw.replace(b"+", b" "))
+    end = at = 0
+    while at < len(out):
+        byte = out[at]
+        digits = out[at + 1 : at + 3] if byte == _PERCENT else b""
+        at += 1
+        if len(digits) == 2 and digits[0] in _HEX and digits[1] in _HEX:
+            byte = int(bytes(digits), 16)
+            at += 2
+        out[end] = byte
+        end += 1
+    found = bytes(memoryview(out)[:end])
     try:
-        return bytes(out).decode()
+        return found.decode()
     except UnicodeError:
-        return "".join([chr(byte) for byte in out])
+        return _latin(found)
+
+
+def _latin(raw):
+    # Each byte as the UTF-8 of its character: chr() would keep every new one for ever.
+    out = bytearray()
+    for byte in raw:
+        if byte < 128:
+            out.append(byte)
+        else:
+            out.append(0xC0 | byte >> 6)
+            out.append(0x80 | byte & 0x3F)
+    return bytes(out).decode()
 
 
 def text(value):

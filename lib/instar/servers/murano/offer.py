@@ -15,6 +15,7 @@ from micropython import const
 
 from ...errors import Rejected
 from ...http.message import split_url
+from ...http.response import modest
 from .updates import TOO_LONG, Deployment, digest
 
 _MAX_OFFER = const(4096)  # bytes
@@ -70,7 +71,7 @@ def _object(text):
         got = "more than an answer has" if text == TOO_LONG else size
         raise Rejected(f"offer: expected at most {_MAX_OFFER} bytes, got {got}")
     try:
-        offer = json.loads(text)
+        offer = json.loads(text) if modest(text.encode()) else text
     except ValueError:
         offer = text
     if not isinstance(offer, dict):
@@ -139,9 +140,19 @@ def _sha256(payload):
 def _string(found, name):
     value = found.get(name)
     good = isinstance(value, str) and 0 < len(value.encode()) <= _MAX_TEXT
-    if not good or any(char < " " or "\x7f" <= char <= "\x9f" for char in value):
+    if not good or not _is_printable(value.encode()):
         raise _unexpected(name, f"a printable string of 1 to {_MAX_TEXT} bytes", value)
     return value
+
+
+def _is_printable(raw):
+    # As bytes: MicroPython keeps each new character that a loop takes out of a str.
+    before = 0
+    for byte in raw:
+        if byte < 32 or byte == 127 or (before == 0xC2 and byte < 0xA0):
+            return False
+        before = byte
+    return True
 
 
 def _unexpected(what, expected, came):
