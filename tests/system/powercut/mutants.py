@@ -76,13 +76,20 @@ _ALL = (
     ),
     Mutant(
         "rolled-back-by-set-boot",
-        "the way back makes the old image a trial, too, over the only entry that was proven",
+        "the way back makes the old image a trial, too, until it is marked valid once more",
         ("firmware-unwell",),
         (
             (
                 "installers/firmware.py",
                 "        if self._boots(new):\n            otadata.forget(new)\n",
                 "        if self._boots(new):\n            old.set_boot()\n",
+            ),
+            (
+                "installers/firmware.py",
+                "    async def cleanup(self):\n",
+                "    async def verify_rollback(self):\n"
+                "        self._partition.mark_app_valid_cancel_rollback()\n\n"
+                "    async def cleanup(self):\n",
             ),
         ),
     ),
