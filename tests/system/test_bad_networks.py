@@ -22,13 +22,18 @@ def world(tmp_path_factory):
         yield world
 
 
+@pytest.fixture(autouse=True)
+def well(world):
+    """The next test finds a server and names as they should be."""
+    yield
+    world.server.faults()
+    world.options["dns"] = world.dns()
+
+
 def update(world, *plan, hear=lambda event: None):
     """An update with a server that misbehaves."""
     world.server.faults(*plan)
-    try:
-        return world.update(hear=hear)
-    finally:
-        world.server.faults()
+    return world.update(hear=hear)
 
 
 # ---- answers that get lost
@@ -151,7 +156,6 @@ def test_a_range_that_is_not_what_was_asked_for_is_not_taken(world, text):
     always = {"match": GET, "content_range": text, "times": None}
     world.server.faults({"match": GET, "cut": 50_000}, always)
     story = world.go_on(name, deployment)
-    world.server.faults()
     refused(story)
     assert "expected Content-Range: bytes 50000-" in world.lab.log(deployment)
 
@@ -169,11 +173,41 @@ def test_an_object_that_became_shorter(world):
 
     world.server.faults({"match": GET, "cut": 60_000})
     story = world.go_on(name, deployment, hear)
-    world.server.faults()
     for path, whole in replaced:
         path.write_bytes(whole)
     refused(story)
     assert "got 416" in world.lab.log(deployment)
+    assert update(world).wrong() == ""
+
+
+GONE = {"match": GET, "status": 403, "body": "<Error><Code>AccessDenied</Code></Error>"}
+
+
+@pytest.mark.parametrize("before", [(), ({"match": GET, "cut": 50_000},)], ids=["new", "begun"])
+def test_a_url_that_expired_is_asked_for_anew(world, before):
+    story = update(world, *before, GONE)
+    assert story.wrong() == ""
+    asked = [each["path"].rpartition("/")[2] for each in world.server.requests()]
+    assert asked.count("status") == 5
+    offers = asked[: asked.index("status", asked.index("status") + 1)].count("next")
+    assert offers > asked.count("auth_requests")  # one for the poll, one for another URL
+    assert len(gets(world)) == len(before) + 2
+
+
+def test_a_url_that_expired_with_its_deployment(world):
+    """Nobody offers it any more: it was aborted. That is the end, without a word."""
+    name, deployment = world.deploy()
+
+    aborted = []
+
+    def hear(event):
+        if event["event"] == "progress" and not aborted:
+            aborted.append(world.server.abort(deployment))
+
+    world.server.faults({"match": GET, "cut": 50_000}, {**GONE, "times": None})
+    story = world.go_on(name, deployment, hear)
+    assert story.ended and story.statuses == ["downloading"]
+    assert story.runs != name and story.intact
     assert update(world).wrong() == ""
 
 
