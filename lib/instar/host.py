@@ -23,8 +23,7 @@ _ANSWERS = const(4)
 
 class Host:
     """settings: Settings with its store; board: the board's own module; on_event: called with a
-    dict for each event. health, inventory: the application's check, and its own attributes.
-    stall_ms: after so long without progress the watchdog is fed no more; may be set."""
+    dict for each event. health, inventory: the application's check, and its own attributes."""
 
     def __init__(self, settings, board, on_event):
         self.settings = settings
@@ -37,7 +36,6 @@ class Host:
         self.publisher = self.recorder = self.murano = None
         self._client = None
         self.ask_time = None  # an async callable that says what time it is: see clock.py
-        self.stall_ms = (_REACH_S + _ANSWERS * settings.http_timeout) * 1000
         self._beat = time.ticks_ms()
 
     def emit(self, event, **info):
@@ -56,7 +54,8 @@ class Host:
     def feed(self):
         """Feeds the watchdog while the agent itself makes progress. For what the application may
         use, too: that must not hide a hanging agent."""
-        if time.ticks_diff(time.ticks_ms(), self._beat) < self.stall_ms:
+        limit_ms = (_REACH_S + _ANSWERS * self.settings.http_timeout) * 1000
+        if time.ticks_diff(time.ticks_ms(), self._beat) < limit_ms:
             self.board.feed()
 
     def leaving(self):

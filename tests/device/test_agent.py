@@ -236,7 +236,7 @@ async def test_the_watchdog_is_fed_while_the_agent_makes_progress():
 
 async def test_a_stalled_agent_does_not_feed():
     agent = make(Server())
-    agent._beat -= agent.stall_ms
+    agent._beat -= (90 + 4 * agent.settings.http_timeout) * 1000
     watch = asyncio.create_task(agent._watch())
     await asyncio.sleep_ms(1100)
     assert agent.board.fed == 0
@@ -420,7 +420,7 @@ def test_what_the_application_sends_does_not_hide_a_hanging_agent():
     agent = make(Server())
     agent.feed()
     assert agent.board.fed == 1
-    agent._beat -= agent.stall_ms
+    agent._beat -= (90 + 4 * agent.settings.http_timeout) * 1000
     agent.feed()
     assert agent.board.fed == 1
     agent.beat()

@@ -14,15 +14,15 @@ from instar_tools.server.testing import DevServer
 
 SETTINGS = {"watchdog": 3, "allow_plain_http": True}
 
-# After these the watchdog is fed no more: what else takes so long has a limit of its own, which
-# for want of patience is made shorter here, as an application may.
+# For want of patience: to its host, the agent's last sign of progress grows old by a minute each
+# second. So what makes none is ended after two seconds and not after two minutes.
 APP = """
 import asyncio
 
 async def run(agent):
-    agent.stall_ms = 2000
     while True:
         await asyncio.sleep(1)
+        agent._beat -= 60000
 """
 
 # A payload type that puts words into a file, and hangs in one state, as its Artifact asks.
