@@ -9,7 +9,9 @@
 A place is a row of the partition table, or `vfs`, the file system. A phase is what the board was
 at: `boot` from its start on, then the state of the update that it said last, `idle` from the end
 of a poll on. The journal is saved before a state is said, so that this counts to the one before.
-An operation lies in one sector. Limits: counting begins with what is in the flash file.
+An operation lies in one sector. Limits: counting begins with what is in the flash file. What a
+board says and what its chip does come on two pipes: on a busy computer an operation may count to
+the phase beside its own. To its place it always does.
 """
 # SPDX-License-Identifier: MIT
 
