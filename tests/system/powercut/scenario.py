@@ -100,7 +100,8 @@ class Scenario:
 class Update(Scenario):
     """One deployment. kept: `deployment`, its id; `old` and `new`, each an Outcome.
 
-    ends: what is allowed to be there at the end. words: what the log of a failure has to say.
+    ends: what is allowed to be there at the end; the last of these is what comes of it where no
+    power is cut. words: what the log of a failure has to say.
     """
 
     ends: tuple[str, ...] = ("old", "new")
@@ -114,6 +115,8 @@ class Update(Scenario):
         if runs not in self.ends:
             text = f"what runs is {runs or 'neither the old nor the new'}: expected {self.ends}"
             return [*findings, Finding(BRICK, text)]
+        if not ran.cuts and runs != self.ends[-1]:
+            findings.append(Finding(BRICK, f"the {runs} one is there, though no power was cut"))
         final = oracle.verdict(view, self.kept["deployment"])
         if (final == oracle.SUCCESS) != (runs == "new"):
             findings.append(Finding(LIE, f"the server has {final}, but the {runs} one is there"))
