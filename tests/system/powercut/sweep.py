@@ -175,6 +175,9 @@ class Sweep:
         path = tuple(found.label for found in (*before, cut))
         return _Attempt(self.world, self.scenario, recorded, path)
 
+    def _cuts(self, trace: Trace) -> list[Cut]:
+        return trace.cuts(self.scenario.sampled)
+
     def _judge(self, trace: Trace, cut: Cut, before: Sequence[Cut]) -> Verdict:
         path = tuple(found.label for found in (*before, cut))
         return self._run(trace, cut, before).judged(path, cut.digest)
@@ -184,7 +187,7 @@ class Sweep:
         not in ``seen``, to which they are added."""
         trace = self._run(self.golden.trace, cut, (), recorded=True).trace
         assert trace is not None
-        fresh = [found for found in trace.cuts() if found.digest not in seen]
+        fresh = [found for found in self._cuts(trace) if found.digest not in seen]
         chosen = draw.sample(fresh, min(count, len(fresh)))
         seen |= {found.digest for found in chosen}
         return [self._judge(trace, found, (cut,)) for found in chosen]
@@ -193,10 +196,10 @@ class Sweep:
         """Cuts in a row: each falls anywhere in the recovery from the one before."""
         trace, path = self.golden.trace, []
         for _ in range(length - 1):
-            path.append(draw.choice(trace.cuts()))
+            path.append(draw.choice(self._cuts(trace)))
             trace = self._run(trace, path[-1], path[:-1], recorded=True).trace
             assert trace is not None
-        return self._judge(trace, draw.choice(trace.cuts()), path)
+        return self._judge(trace, draw.choice(self._cuts(trace)), path)
 
     def find(self, labels: Sequence[str]) -> Iterator[tuple[Verdict, list[str], list[str]]]:
         """Go a path of labels; the verdict at the end of each, what the board said, and the
@@ -207,7 +210,7 @@ class Sweep:
         """
         trace, path = self.golden.trace, []
         for label in labels:
-            cuts = trace.cuts()
+            cuts = self._cuts(trace)
             cut = next((found for found in cuts if found.label == label), None)
             if cut is None:
                 like = [found.label for found in cuts if found.label[:6] == label[:6]]

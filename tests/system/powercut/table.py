@@ -5,21 +5,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from .campaign import Report, Row
 from .oracle import BRICK, LIE
 
-HEAD = ("scenario", "operations", "cut", "states", "cuts", "twice", "in a row")
+HEAD = ("scenario", "operations", "cut", "states", "run", "twice", "five")
 FOUND = ("bricks", "lies", "other")
 MUTANT_HEAD = ("planted bug", "caught by", "at", "after states")
 
 
 def rows(report: Report) -> list[tuple[str, ...]]:
     """operations: of the run without a cut. cut: on how many of them a cut falls. states: the
-    distinct ones after one cut; cuts: how many of these were run. twice, in a row: recoveries
-    from two cuts (distinct states), and from five."""
+    distinct ones after one cut; run: how many of them were. twice: those after a second cut, in
+    the recovery from the first. five: recoveries from five cuts in a row."""
     found = [_row(row) for row in report.rows.values()]
     numbers = [[int(text) for text in line[1:]] for line in found]
     total = ("together", *(str(sum(column)) for column in zip(*numbers, strict=True)))
@@ -28,13 +29,13 @@ def rows(report: Report) -> list[tuple[str, ...]]:
 
 def _row(row: Row) -> tuple[str, ...]:
     bricks, lies = row.count(BRICK), row.count(LIE)
-    both = sum(
+    others = sum(
         {BRICK, LIE}.isdisjoint(finding.kind for finding in verdict.findings)
         for verdict in row.bad
     )
     summary = row.summary
     numbers = (summary.operations, summary.sampled, summary.states, row.depth1)
-    numbers += (len(row.distinct2), row.soak, bricks, lies, both)
+    numbers += (len(row.distinct2), row.soak, bricks, lies, others)
     return (row.name, *map(str, numbers))
 
 
@@ -57,7 +58,7 @@ def show(report: Report, console: Console) -> None:
 
 
 def _print(console: Console, head: Sequence[str], lines: list[tuple[str, ...]]) -> None:
-    table = Table(*head)
+    table = Table(*head, box=box.SIMPLE, padding=(0, 1, 0, 0))
     for line in lines:
         table.add_row(*line)
     console.print(table)
