@@ -10,7 +10,8 @@ import sys
 import murano_board
 from murano_board import NO_CONTENT, TOKEN, asked, data
 from scripted import Server, answer, raises
-from test_update import Host, Installer, Restart, World
+from update_fakes import Installer, Restart
+from update_world import Host, World
 
 from instar.errors import Aborted, Broken, Rejected, Transient
 from instar.http import Client
@@ -97,7 +98,7 @@ class Murano:
         data, updated = self.contents[id]
         return Info(len(data), updated)
 
-    async def download(self, id, offset=0, info=None):
+    async def download(self, id, offset=0, info=None, last=None):
         self._called("download")
         self.calls[-1] += f" {id} {offset} {info.size} {info.updated}"
         return Stream(self.contents[id][0], offset)
@@ -676,7 +677,7 @@ class Ranges:
     opened = []
 
     @staticmethod
-    async def open_range(client, url, offset, total):
+    async def open_range(client, url, offset, total, end):
         Ranges.opened.append((client, url, offset, total))
         return Stream(IMAGE, offset)
 
