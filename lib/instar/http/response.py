@@ -18,6 +18,7 @@ import json
 
 from micropython import const
 
+from .. import memory
 from ..errors import Transient
 from .message import printable
 
@@ -101,9 +102,12 @@ class Response:
         """Seconds the server asks to wait (Retry-After, at most a day), or None."""
         if "retry-after" not in self.headers:
             return None
-        from .dates import retry_after
+        try:
+            from .dates import retry_after
 
-        return retry_after(self.headers)
+            return retry_after(self.headers)
+        finally:
+            memory.forget("instar.http.dates")
 
     def close(self):
         """Done with this answer. A body that was not read to its end costs the connection."""
