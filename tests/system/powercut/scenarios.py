@@ -212,8 +212,8 @@ _ALL: tuple[Scenario, ...] = (
     Firmware("firmware-aborted", abort_after="installing", ends=("old",)),
     App("app-good"),
     App("app-bad", source=UNWELL, ends=("old",)),
-    # With the new one, too: where the power fails before "rebooting" is told, it is never told, and
-    # this operator never aborts.
+    # The new one, too: where the power fails before "rebooting" is told, it never is, and this
+    # operator never aborts.
     App("app-aborted", abort_after="rebooting", ends=("new", "old")),
     App("pico-app-good", PICO),
     App("pico-app-bad", PICO, source=CRASHES, ends=("old",)),
