@@ -188,7 +188,7 @@ class Beliefs:
             "statuses": [entry["status"] for entry in history if entry["sender"] == "device"],
             "history": [(entry["sender"], entry["status"]) for entry in history],
             "aborted": row is not None and row["aborted"] is not None,
-            "log": [entry["message"] for row in logs for entry in _log(row["messages"])],
+            "log": [entry["message"] for row in logs for entry in json.loads(row["messages"])],
         }
 
     def _murano(self) -> dict[str, Any]:
@@ -205,7 +205,3 @@ class Beliefs:
             resources = service.resources.all(name)
             found[name] = {"state": entry["state"], "resources": resources, "history": history}
         return found
-
-
-def _log(text: str) -> list[dict]:
-    return json.loads(text)

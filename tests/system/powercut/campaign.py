@@ -24,7 +24,7 @@ from .sweep import Verdict, make_keys
 from .workers import Hunt, Summary
 
 _TOGETHER = 4  # states a job
-_SECONDS = 4  # second cuts for a first one
+_THEN = 4  # second cuts for a first one
 _TOLD = 500  # states between two lines about how far it is
 
 Call = tuple  # (function of workers, its arguments)
@@ -32,14 +32,14 @@ Call = tuple  # (function of workers, its arguments)
 
 @dataclass
 class Row:
-    """What came of one scenario. depth2: the digests of the states that were cut twice."""
+    """What came of one scenario. depth1: states run. depth2: digests of those run after a second
+    cut. soak: chains."""
 
     name: str
     summary: Summary
     depth1: int = 0
-    depth2: int = 0
+    depth2: set[bytes] = field(default_factory=set)
     soak: int = 0
-    distinct2: set[bytes] = field(default_factory=set)
     bad: list[Verdict] = field(default_factory=list)
 
     def count(self, kind: str) -> int:
@@ -158,8 +158,7 @@ class Campaign:
     def _second_cuts(self, most: int | None, deadline: float) -> None:
         for call, verdicts in self._flow(self._deeper(most), deadline):
             row = self.report.rows[call[1]]
-            row.depth2 += len(verdicts)
-            row.distinct2 |= {verdict.digest for verdict in verdicts}
+            row.depth2 |= {verdict.digest for verdict in verdicts}
             self._take(row, verdicts)
 
     def _deeper(self, most: int | None) -> Iterator[Call]:
@@ -170,6 +169,6 @@ class Campaign:
             random.Random(f"{self.seed} {row.name}").shuffle(orders[row.name])
         rounds = itertools.zip_longest(*([(n, at) for at in o] for n, o in orders.items()))
         firsts = (first for turn in rounds for first in turn if first)
-        jobs = None if most is None else math.ceil(most / _SECONDS)
+        jobs = None if most is None else math.ceil(most / _THEN)
         for name, place in itertools.islice(firsts, jobs):
-            yield workers.deeper, name, place, _SECONDS
+            yield workers.deeper, name, place, _THEN

@@ -7,7 +7,7 @@
 
 A board is started from the state until it is quiet, judged by the scenario's oracle, and started
 once more: nothing may change by that. Recoveries can be recorded like the first run, so that the
-power is cut in them, too: check(first, second, ...), deeper() and chain().
+power is cut in them, too: deeper() and chain().
 
 Limits: one process; one scenario at a time. A `Golden` can be pickled, for others.
 """
@@ -96,33 +96,34 @@ def prepare(
         world.beliefs.settle()
         world.forget()
         attempt = _Attempt(world, scenario, recorded=True)
-        verdict, said = attempt.judged((), b""), world.lab.said()
+        verdict, said = attempt.judged(), world.lab.said()
     assert attempt.trace is not None
     cuts = attempt.trace.cuts(scenario.sampled)
     return Golden(scenario, world.server_folder, attempt.trace, cuts, verdict, said)
 
 
 class _Attempt:
-    """One run from where the world is, until it is quiet."""
+    """One run from where the world is, until it is quiet. path: the cuts that led there."""
 
     def __init__(
-        self, world: World, scenario: Scenario, recorded: bool = False, path: tuple[str, ...] = ()
+        self, world: World, scenario: Scenario, recorded: bool = False, path: Sequence[Cut] = ()
     ) -> None:
-        self._world, self._scenario = world, scenario
+        self._world, self._scenario, self._path = world, scenario, path
         self._started = time.monotonic()
         scenario.during(world.lab)
         recording = Recording(world) if recorded else None
         self.ran = world.boot_until_quiet(scenario.max_boots)
-        self.ran.cuts = list(path)
+        self.ran.cuts = [cut.label for cut in path]
         self.trace = recording.end() if recording else None
 
-    def judged(self, path: tuple[str, ...], digest: bytes) -> Verdict:
+    def judged(self) -> Verdict:
         flash, view = self._world.flash(), self._world.view(self._scenario)
         findings = list(self._scenario.judge(flash, view, self.ran))
         if self.ran.quiet:
             findings += self._once_more(flash, view)
         seconds = time.monotonic() - self._started
-        return Verdict(path, tuple(findings), self.ran, seconds, digest)
+        digest = self._path[-1].digest if self._path else b""
+        return Verdict(tuple(self.ran.cuts), tuple(findings), self.ran, seconds, digest)
 
     def _once_more(self, flash: bytes, view: dict[str, Any]) -> Iterator[Finding]:
         again = self._world.boot_until_quiet(self._scenario.max_boots)
@@ -159,47 +160,39 @@ class Sweep:
     def __exit__(self, *_: object) -> None:
         self.world.close()
 
-    def check(self, *cuts: Cut) -> Verdict:
-        """Recover from the first cut; if there are more, cut that recovery, and so on; judge
-        the last one. Each later cut is one of the trace of the recovery before."""
-        trace = self.golden.trace
-        for depth, cut in enumerate(cuts[:-1]):
-            trace = self._run(trace, cut, cuts[:depth], recorded=True).trace
-            assert trace is not None
-        return self._judge(trace, cuts[-1], cuts[:-1])
+    def check(self, cut: Cut) -> Verdict:
+        """Recover from one of the golden run's cuts."""
+        return self._run(self.golden.trace, cut).judged()
 
-    def _run(
-        self, trace: Trace, cut: Cut, before: Sequence[Cut], recorded: bool = False
-    ) -> _Attempt:
-        self.world.load(*trace.state(cut))
-        path = tuple(found.label for found in (*before, cut))
+    def _run(self, trace: Trace, *path: Cut, recorded: bool = False) -> _Attempt:
+        # trace: that of the last cut.
+        self.world.load(*trace.state(path[-1]))
         return _Attempt(self.world, self.scenario, recorded, path)
+
+    def _trace(self, trace: Trace, *path: Cut) -> Trace:
+        recorded = self._run(trace, *path, recorded=True).trace
+        assert recorded is not None
+        return recorded
 
     def _cuts(self, trace: Trace) -> list[Cut]:
         return trace.cuts(self.scenario.sampled)
 
-    def _judge(self, trace: Trace, cut: Cut, before: Sequence[Cut]) -> Verdict:
-        path = tuple(found.label for found in (*before, cut))
-        return self._run(trace, cut, before).judged(path, cut.digest)
-
     def deeper(self, cut: Cut, count: int, seen: set[bytes], draw: random.Random) -> list[Verdict]:
         """Record the recovery from this cut, and check ``count`` of the states in it that are
         not in ``seen``, to which they are added."""
-        trace = self._run(self.golden.trace, cut, (), recorded=True).trace
-        assert trace is not None
+        trace = self._trace(self.golden.trace, cut)
         fresh = [found for found in self._cuts(trace) if found.digest not in seen]
         chosen = draw.sample(fresh, min(count, len(fresh)))
         seen |= {found.digest for found in chosen}
-        return [self._judge(trace, found, (cut,)) for found in chosen]
+        return [self._run(trace, cut, found).judged() for found in chosen]
 
     def chain(self, draw: random.Random, length: int = CHAIN) -> Verdict:
         """Cuts in a row: each falls anywhere in the recovery from the one before."""
-        trace, path = self.golden.trace, []
-        for _ in range(length - 1):
+        trace, path = self.golden.trace, [draw.choice(self.golden.cuts)]
+        while len(path) < length:
+            trace = self._trace(trace, *path)
             path.append(draw.choice(self._cuts(trace)))
-            trace = self._run(trace, path[-1], path[:-1], recorded=True).trace
-            assert trace is not None
-        return self._judge(trace, draw.choice(self._cuts(trace)), path)
+        return self._run(trace, *path).judged()
 
     def find(self, labels: Sequence[str]) -> Iterator[tuple[Verdict, list[str], list[str]]]:
         """Go a path of labels; the verdict at the end of each, what the board said, and the
@@ -208,15 +201,16 @@ class Sweep:
         Raises:
             LookupError: no state has this label.
         """
-        trace, path = self.golden.trace, []
+        trace, path = self.golden.trace, ()
         for label in labels:
             cuts = self._cuts(trace)
             cut = next((found for found in cuts if found.label == label), None)
             if cut is None:
                 like = [found.label for found in cuts if found.label[:6] == label[:6]]
                 raise LookupError(f"no state {label!r} here; there are {like}")
-            attempt = self._run(trace, cut, path, recorded=True)
+            path = (*path, cut)
+            attempt = self._run(trace, *path, recorded=True)
             said, console = self.world.lab.said(), list(self.world.lab.console)
+            assert attempt.trace is not None
             trace = attempt.trace
-            path.append(cut)
-            yield attempt.judged(tuple(found.label for found in path), cut.digest), said, console
+            yield attempt.judged(), said, console

@@ -35,7 +35,7 @@ def _row(row: Row) -> tuple[str, ...]:
     )
     summary = row.summary
     numbers = (summary.operations, summary.sampled, summary.states, row.depth1)
-    numbers += (len(row.distinct2), row.soak, bricks, lies, others)
+    numbers += (len(row.depth2), row.soak, bricks, lies, others)
     return (row.name, *map(str, numbers))
 
 

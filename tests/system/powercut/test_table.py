@@ -19,8 +19,8 @@ def bad(label: str, *kinds: str) -> Verdict:
 
 
 def report(*verdicts: Verdict) -> Report:
-    row = Row("log", Summary(20, 12, 30, FINE), depth1=30, depth2=5, soak=2, bad=list(verdicts))
-    row.distinct2 = {b"1", b"2", b"3"}
+    row = Row("log", Summary(20, 12, 30, FINE), depth1=30, soak=2, bad=list(verdicts))
+    row.depth2 = {b"1", b"2", b"3"}
     return Report(1, {"log": row})
 
 

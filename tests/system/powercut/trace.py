@@ -34,8 +34,9 @@ SECTOR = 4096
 SHAPES = {"erase": ("early", "late", "half"), "program": ("low", "random")}
 _EARLY, _LATE = 4, 8  # of how many random words a bit must be in all, to be left by an erase
 # Where there is a long series of operations that are much alike: so many of them at each end, and
-# about so many between. Of plain data in a slot, and of what is unpacked into files.
+# about so many between. Of plain data in a slot, and of a phase that unpacks many files.
 _DATA, _FILES = (6, 12), (14, 16)
+_LONG = 100
 
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}")  # another one each time
 
@@ -105,7 +106,7 @@ class Trace:
         return Cut("the end", len(self.ops), self.last, request=True)
 
     def cuts(self, sampled: Ranges = ()) -> list[Cut]:
-        """Every distinct state, long runs of operations in the ``sampled`` ranges thinned out."""
+        """Every distinct state, but for the operations that are `left_out`."""
         left_out = self.left_out(sampled)
         seen: set[bytes] = set()
         found = []
@@ -148,13 +149,15 @@ class Trace:
 
     def left_out(self, sampled: Ranges) -> set[int]:
         """Indices of the operations that no cut falls on, because there are many like them: in a
-        run of them in a ``sampled`` range; and in a phase, between two requests that the server
-        learnt something from or two boots, which are short but for the one that unpacks files."""
+        run of them in a ``sampled`` range; and in a phase, between two boots or two requests that
+        the server learnt something from, if it is as long as only unpacking files makes it."""
         left: set[int] = set()
         for run in self._runs(tuple(sampled)):
             left |= _thinned(run, *_DATA)
         for phase in self._phases():
-            left |= _thinned([index for index in phase if index not in left], *_FILES)
+            rest = [index for index in phase if index not in left]
+            if len(rest) > _LONG:
+                left |= _thinned(rest, *_FILES)
         return left
 
     def _runs(self, sampled: tuple[tuple[int, int], ...]) -> Iterator[list[int]]:
