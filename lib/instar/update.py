@@ -73,8 +73,6 @@ class Updater:
         except (OSError, Broken) as error:
             self.note("error", f"the journal could not be saved: {error}")
 
-    # ---- from one state to the next
-
     def restore(self):
         """Read the journal and decide from the software that runs where to go on."""
         journal = self._journal
@@ -183,9 +181,14 @@ class Updater:
 
     def _enter(self, state):
         try:
-            if self._journal.enter(state) or state in ("cleanup", "report"):
+            if self._journal.enter(state) or state == "report":
                 return
-            self._fail(f"{state}: too many states for one update, a loop")
+            text = f"{state}: too many states for one update, a loop"
+            if state == "cleanup":  # the verdict is out of its reach
+                self.note("error", text)
+                return self._journal.enter("report")
+            self._fail(text)
+            self._journal.inconsistent = self._journal.inconsistent or state in BACK
             self._journal.enter("cleanup")
         except (OSError, Broken) as error:
             # What is not saved must not act: back, in RAM. On the way back every state goes on.
@@ -200,8 +203,6 @@ class Updater:
         except Exception as error:  # of whatever an installer asks
             self.note("error", str(error) or repr(error))
             return False
-
-    # ---- the states
 
     async def _download(self):
         try:

@@ -53,20 +53,22 @@ C       in, hangs, hangs ever                 D I B | V C | F K P            d i
 C       after                                 D I B | V C | C K P            d i r i S    new v2
 R/sick  error, errors                         D I B | V C R F K P |          d i r i F    old v1?
 R/sick  before, in, after, hangs              D I B | V C R | R W F K P      d i r i F    old v1
-R/sick  hangs ever                            D I B | V C R|*23 K P          d i r i F    old -
+R/sick  hangs ever                            D I B | V C R|*23 K P          d i r i F    old v1?
 Z/sick  error, errors                         D I B | V C R Z F K P |        d i r i F    old v1?
 Z/sick  before, in, hangs, hangs ever         D I B | V C R Z | W F K P      d i r i F    old v1
 W/sick  error                                 D I B | V C R Z | W W F K P    d i r i F    old v1
 W/sick  errors                                D I B | V C R Z | W*21 K P     d i r i F    old v1?
 W/sick  before, in, after, hangs              D I B | V C R Z | W | W F K P  d i r i F    old v1
-W/sick  hangs ever                            D I B | V C R Z | W|*21 K P    d i r i F    old -
+W/sick  hangs ever                            D I B | V C R Z | W|*21 K P    d i r i F    old v1?
 F/sick  error, errors                         D I B | V C R Z | W F K P      d i r i F    old v1
 F/sick  before, in, after, hangs              D I B | V C R Z | W F | F K P  d i r i F    old v1
 F/sick  hangs ever                            D I B | V C R Z | W F|*20 K P  d i r i F    old v1
 K       error, errors                         D I B | V C K P                d i r i S    new v2
 K       before, in, after, hangs              D I B | V C K | K P            d i r i S    new v2
+K       hangs ever                            D I B | V C K|*23 P            d i r i S    new v2
 K/sick  error, errors                         D I B | V C R Z | W F K P      d i r i F    old v1
 K/sick  before, in, after, hangs              D I B | V C R Z | W F K | K P  d i r i F    old v1
+K/sick  hangs ever                            D I B | V C R Z | W F K|*19 P  d i r i F    old v1
 P       error, errors                         D I B | V C K P                d i r i      new v2
 P       before, in, hangs                     D I B | V C K P | P            d i r i S    new v2
 P       after                                 D I B | V C K P | P            d i r i S S  new v2
@@ -90,7 +92,7 @@ C       before, in, after, hangs      D I C | C K P                d i i S    ne
 C       hangs ever                    D I C | C | C | C | R F K P  d i i F    old v1
 R/sick  error, errors                 D I C R F K P                d i i F    new v1?
 R/sick  before, in, after, hangs      D I C R | R F K P            d i i F    old v1
-R/sick  hangs ever                    D I C R|*25 K P              d i i F    new -
+R/sick  hangs ever                    D I C R|*25 K P              d i i F    new v1?
 Z       never
 W       never
 F/sick  error, errors                 D I C R F K P                d i i F    old v1
@@ -98,8 +100,10 @@ F/sick  before, in, after, hangs      D I C R F | F K P            d i i F    ol
 F/sick  hangs ever                    D I C R F|*24 K P            d i i F    old v1
 K       error, errors                 D I C K P                    d i i S    new v2
 K       before, in, after, hangs      D I C K | K P                d i i S    new v2
+K       hangs ever                    D I C K|*25 P                d i i S    new v2
 K/sick  error, errors                 D I C R F K P                d i i F    old v1
 K/sick  before, in, after, hangs      D I C R F K | K P            d i i F    old v1
+K/sick  hangs ever                    D I C R F K|*23 P            d i i F    old v1
 P       error, errors                 D I C K P                    d i i      new v2
 P       before, in, hangs             D I C K P | P                d i i S    new v2
 P       after                         D I C K P | P                d i i S S  new v2
@@ -135,8 +139,10 @@ F/sick  before, in, after, hangs  D I B | V C F | F K P          d i r i F    ne
 F/sick  hangs ever                D I B | V C F|*23 K P          d i r i F    new v1?
 K       error, errors             D I B | V C K P                d i r i S    new v2
 K       before, in, after, hangs  D I B | V C K | K P            d i r i S    new v2
+K       hangs ever                D I B | V C K|*23 P            d i r i S    new v2
 K/sick  error, errors             D I B | V C F K P              d i r i F    new v1?
 K/sick  before, in, after, hangs  D I B | V C F K | K P          d i r i F    new v1?
+K/sick  hangs ever                D I B | V C F K|*22 P          d i r i F    new v1?
 P       error, errors             D I B | V C K P                d i r i      new v2
 P       before, in, hangs         D I B | V C K P | P            d i r i S    new v2
 P       after                     D I B | V C K P | P            d i r i S S  new v2
@@ -168,8 +174,10 @@ F/sick  before, in, after, hangs  D I C F | F K P              d i i F    new v1
 F/sick  hangs ever                D I C F|*25 K P              d i i F    new v1?
 K       error, errors             D I C K P                    d i i S    new v2
 K       before, in, after, hangs  D I C K | K P                d i i S    new v2
+K       hangs ever                D I C K|*25 P                d i i S    new v2
 K/sick  error, errors             D I C F K P                  d i i F    new v1?
 K/sick  before, in, after, hangs  D I C F K | K P              d i i F    new v1?
+K/sick  hangs ever                D I C F K|*24 P              d i i F    new v1?
 P       error, errors             D I C K P                    d i i      new v2
 P       before, in, hangs         D I C K P | P                d i i S    new v2
 P       after                     D I C K P | P                d i i S S  new v2

@@ -17,7 +17,6 @@ from micropython import const
 
 from ... import memory
 from ...errors import Rejected, Unauthorised
-from ...http.download import open_range
 
 _API = "/api/devices/v%d/%s"
 _DEPLOYMENTS = "deployments/device/deployments/"
@@ -124,6 +123,8 @@ class Mender:
         Expired: ask next again, which gives another URL. Rejected: the range does not fit.
         """
         memory.forget("instar.servers.mender.shapes")
+        from ...http.download import open_range
+
         if self._stream:
             await self._stream.close()
         self._stream = await open_range(
@@ -135,6 +136,9 @@ class Mender:
     async def report(self, id, status, substate=None):
         """Tell how far the deployment is. Raises Aborted if the server withdrew it, Rejected if it
         knows of none."""
+        if self._stream and status != "downloading":
+            self._stream = None
+            memory.forget("instar.http.download")  # the download is over
         body = {"status": status}
         if substate:
             body["substate"] = substate[:_MAX_SUBSTATE]
