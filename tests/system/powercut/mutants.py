@@ -211,7 +211,7 @@ _ALL = (
     Mutant(
         "file-copied",
         "a file is copied to its place instead of being renamed",
-        ("single-file", "single-file-new"),
+        ("single-file-new", "single-file"),
         (
             (
                 "installers/files.py",
