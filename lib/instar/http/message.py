@@ -29,7 +29,7 @@ def printable(data, count=60):
     for at in range(len(shown)):
         if not 32 <= shown[at] < 127:
             shown[at] = 46
-    return bytes(shown).decode()
+    return str(shown, "utf-8")
 
 
 def split_url(url):
@@ -139,4 +139,4 @@ def _text(value):
     try:
         return value.decode()
     except UnicodeError:
-        return printable(value, len(value))
+        return printable(value, 256)
