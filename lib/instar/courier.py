@@ -16,6 +16,7 @@ from .retry import Backoff, sleep
 
 _SLICE = const(512)
 _TURN_MS = const(20)
+_FAR = const(65536)
 
 # What a radio or a full heap may do: worth another try as well.
 SLIPS = (Transient, OSError, MemoryError)
@@ -38,8 +39,10 @@ class Courier:
     async def fetch(self, deployment, reader, offset=0, end=None):
         """Feed the Artifact to the reader, from byte `offset` on, up to `end` if that is given.
 
-        Raises Transient after `download_tries`, Aborted if the server no longer offers it."""
+        Raises Transient after `download_tries` that did not come 64 KiB further, Aborted if the
+        server no longer offers it."""
         backoff = self._backoff()
+        far = offset  # where a try had come to when the tries were counted from
         while True:
             span = (offset,) if end is None else (offset, end)
             try:
@@ -54,6 +57,9 @@ class Courier:
                     await stream.close()
                     stream = None  # its room is for the next one
             except Transient as error:
+                if offset - far >= _FAR:
+                    far = offset
+                    backoff.reset()
                 if backoff.tries + 1 >= self._host.settings.download_tries:
                     raise
                 self._note("warning", f"download at byte {offset}: {error}")

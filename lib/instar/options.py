@@ -18,7 +18,7 @@ _EXPECTED_URL = "an http(s) URL without user name or query"
 def _text(value):
     # Control characters belong in no name, password or URL, and could end a line of HTTP.
     good = isinstance(value, str) and len(value) <= _MAX_TEXT
-    return good and not any(ord(char) < 32 or ord(char) == 127 for char in value)
+    return good and not any(byte < 32 or byte == 127 for byte in value.encode())
 
 
 def _flag(value):
@@ -47,7 +47,7 @@ def _url(value):
     # A base: paths are added to it, so it has no query. Otherwise what http's split_url() takes.
     if value == "":
         return True
-    if not _text(value) or any(not 32 < ord(char) < 127 or char in "?#" for char in value):
+    if not _text(value) or any(not 32 < byte < 127 or byte in b"?#" for byte in value.encode()):
         return False
     scheme, _, rest = value.partition("://")
     return scheme in ("https", "http") and _authority(rest.partition("/")[0])
@@ -85,7 +85,7 @@ def _update_server(value):
 
 
 def _segment(value):
-    return _text(value) and not any(char in "/?#%" or ord(char) < 33 for char in value)
+    return _text(value) and not any(byte in b"/?#%" or byte < 33 for byte in value.encode())
 
 
 def _channels(value):

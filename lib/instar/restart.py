@@ -4,9 +4,16 @@
 from .states import MAX_STARTS, RESTART, TABLE, TRIAL
 
 
-def next_state(journal, reboots, runs_new, fail):
-    """The state to enter. reboots: of the installer; runs_new() -> whether what was installed is
-    what runs; fail(message) sets the verdict and notes why."""
+def next_state(journal, has_rebooting, runs_new, fail):
+    """The state to enter. has_rebooting() makes the installer -> whether it reboots; runs_new() ->
+    whether what was installed is what runs; fail(message) sets the verdict and notes why."""
+    try:
+        reboots = has_rebooting()
+    except Exception as error:  # this software knows less than the one that wrote the journal
+        undone = journal.state in ("failure", "cleanup", "report")
+        journal.inconsistent = journal.verdict == "success" or not undone
+        fail(str(error) or repr(error))
+        return "cleanup"
     state = RESTART.get(journal.state, journal.state)
     # What was installed in place is the application's once it is committed.
     asked = journal.verdict == "success" and (reboots or state == "commit")

@@ -89,17 +89,14 @@ class Updater:
         journal.starts += 1
         self.note("info", f"started in {journal.state}: {self._host.board.reset_cause()}")
         self._save()  # counted, whatever the next lines end in
-        try:
-            self._installer = self._make(journal.type, journal.installed)
-        except Exception as error:  # this software knows less than the one that wrote the journal
-            undone = journal.state in ("failure", "cleanup", "report")
-            journal.inconsistent = journal.verdict == "success" or not undone
-            self._fail(str(error) or repr(error))
-            return self._enter("cleanup")
         from .restart import next_state
 
-        reboots = self._installer.needs_reboot
-        self._enter(next_state(journal, reboots, self._runs_new, self._fail))
+        self._enter(next_state(journal, self._has_rebooting, self._runs_new, self._fail))
+        memory.forget("instar.restart")
+
+    def _has_rebooting(self):
+        self._installer = self._make(self._journal.type, self._journal.installed)
+        return self._installer.needs_reboot
 
     def _compare(self):
         try:
@@ -283,6 +280,7 @@ class Updater:
         await self._installer.cleanup()
 
     async def _report(self):
+        memory.forget("instar.proof")
         from .closing import close, ledger
 
         self._installer = Installer(self._host.board)  # has done its work

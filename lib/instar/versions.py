@@ -44,4 +44,4 @@ def _word(part):
 
 
 def _number(part):
-    return part != "" and all("0" <= character <= "9" for character in part)
+    return part.isdigit()

@@ -159,6 +159,11 @@ def test_malformed_pax_records_are_refused():
 def test_an_extended_header_needs_a_member_and_has_a_limit():
     assert "after its extended header" in refused(member("x", pax(path="a"), "x") + END)
     assert "at most 4096 bytes" in refused(tar_header("x", 4097, "x") + END)
+    for kind in "xgL":
+        four = member("x", pax(comment="a") if kind != "L" else b"a", kind) * 4
+        parse((four + member("a")) * 2 + END)
+        text = refused(four + member("x", pax(comment="a"), kind) + member("a") + END)
+        assert "at most 4 extended headers in a row" in text, text
 
 
 def test_gnu_long_names():

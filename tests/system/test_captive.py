@@ -119,8 +119,6 @@ def test_a_portal_while_an_update_is_reported(world, portal):
 
 
 def test_a_portal_in_a_download(world, portal):
-    if world.plain:
-        pytest.xfail("a page in place of the rest is taken for another Artifact: a failure")
     story = update(world, portal, "progress")
     assert story.wrong() == "" and portal.seen
 

@@ -118,6 +118,15 @@ def test_a_server_that_knows_no_ranges_sends_it_all_again(lab, new):
     assert from_there(ranges(lab)[-1]) > CHECKPOINT
 
 
+def test_breaks_that_come_further_are_not_counted_either(lab, new):
+    lab.flash(settings={"download_tries": 2})
+    lab.meet()
+    lab.server.faults({"match": f"GET /{STORAGE}", "cut": 80_000, "times": 5})
+    deployment = lab.deploy(lab.artifact("release-2", new, compression="none"))
+    is_updated(lab, deployment, new)
+    assert len(ranges(lab)) == 6
+
+
 def test_a_compressed_image_begins_anew(lab, new):
     lab.flash()
     lab.meet()

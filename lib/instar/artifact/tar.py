@@ -22,6 +22,7 @@ DIRECTORY = "5"
 _BLOCK = const(512)
 _MAX_NAME = const(256)  # bytes; ustar's own limit with a prefix
 _MAX_EXTENSION = const(4096)  # bytes of one pax header or GNU long name
+_MAX_EXTENSIONS = const(4)  # before one member; writers need one or two
 _MAX_PADDING = const(65536)  # zeros after the end; GNU tar fills up to its record size
 _EMPTY_KINDS = "123456"  # links, devices, directories, FIFOs: no data, whatever the size says
 _EXTENSIONS = "xgL"
@@ -53,6 +54,7 @@ class Tar:
         self._path = None  # what extensions said about the next member
         self._size = None
         self._announced = False  # an extended header waits for its member
+        self._extensions = 0  # that wait for it
         self._step = self._header
         self._held = False
 
@@ -157,6 +159,9 @@ class Tar:
             self._data_ended()
 
     def _open_extension(self, kind, size):
+        self._extensions += 1
+        if self._extensions > _MAX_EXTENSIONS:
+            raise self._refused(f"at most {_MAX_EXTENSIONS} extended headers in a row", "more")
         if size > _MAX_EXTENSION:
             raise self._refused(f"an extended header of at most {_MAX_EXTENSION} bytes", size)
         self._extension_kind = kind
@@ -170,6 +175,7 @@ class Tar:
             size = self._size
         self._path = self._size = None
         self._announced = False
+        self._extensions = 0
         if not name or len(name.encode()) > _MAX_NAME:
             raise self._refused(f"a member name of 1 to {_MAX_NAME} bytes", len(name.encode()))
         # Parsers disagree on whether such a member has data: whoever writes it wants just that.

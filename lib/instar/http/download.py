@@ -79,6 +79,9 @@ async def open_range(client, url, offset=0, total=None, end=None):
 
 def _size(response, offset, known, end):
     status = response.status_code
+    kind = response.headers.get("content-type", "")
+    if status == 200 and kind.startswith("text/html"):  # every other answer is refused anyway
+        raise Transient("download: expected an Artifact, got a web page (a captive portal?)")
     if status == 206 and (offset or end):
         size = _ranged_size(response, offset, end)
     elif status in (206, 416):

@@ -115,13 +115,13 @@ class _Text:
     def close(self):
         raw = bytes(self._raw)
         raw = raw[:-1] if raw[-1:] == b"\n" else raw
-        from ..artifact.utf8 import decode  # in the heap during a download only
+        from ..artifact.utf8 import decode, is_printable  # in the heap during a download only
 
         try:
             text = decode(raw)
         except UnicodeError:
             text = ""
-        if not text or any(letter < " " or "\x7f" <= letter <= "\x9f" for letter in text):
+        if not text or not is_printable(text):
             raise refused(self._name, "one line of printable UTF-8", brief(raw))
         self._done(self._name, text)
 

@@ -43,7 +43,9 @@ def safe(name, what="path"):
         raise refused(what, "a relative path", brief(name))
     if "\\" in name:
         raise refused(what, "a path without a backslash", brief(name))
-    if any(letter < " " or "\x7f" <= letter <= "\x9f" for letter in name):
+    from ..artifact.utf8 import is_printable  # in the heap during a download only
+
+    if not is_printable(name):
         raise refused(what, "a path without control characters", brief(name))
     path = name[2:] if name[:2] == "./" else name
     if len(path.encode()) > _MAX_PATH:

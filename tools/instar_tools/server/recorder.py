@@ -65,6 +65,8 @@ async def watched(
         _note_body(entry, await request.read())
     except web.HTTPRequestEntityTooLarge:
         answer = too_large()
+    except ConnectionResetError:  # gone in the middle of its body
+        return faults.hang_up(request)
     else:
         answer = await plan.apply(request, handler)
     if not faults.hung_up(request):
