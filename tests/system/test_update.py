@@ -276,12 +276,12 @@ def test_the_board_runs_on_the_settings_it_has(lab):
     assert json.dumps(lab.server.devices()) == "[]"
 
 
-def test_a_heap_of_66_kw_is_enough_where_nothing_is_compressed(tmp_path, server):
-    lab = Lab(tmp_path, server, heap="66wk")
+def test_a_heap_of_68_kw_is_enough_where_nothing_is_compressed(tmp_path, server):
+    lab = Lab(tmp_path, server, heap="68wk")
     lab.flash()
     lab.meet()
     deployment = lab.deploy(lab.artifact("release-2", compression="none"))
     lab.run("success")
     assert lab.server.statuses(deployment) == GOOD
     (heap,) = {event["size"] for event in lab.events if event["event"] == "heap"}
-    assert heap == 132 << 10
+    assert heap == 136 << 10
