@@ -35,7 +35,7 @@ SHAPES = {"erase": ("early", "late", "half"), "program": ("low", "random")}
 _EARLY, _LATE = 4, 8  # of how many random words a bit must be in all, to be left by an erase
 # Where there is a long series of operations that are much alike: so many of them at each end, and
 # about so many between. Of plain data in a slot, and of a phase that unpacks many files.
-_DATA, _FILES = (6, 12), (14, 16)
+_DATA, _FILES = (4, 8), (12, 12)
 _LONG = 100
 
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}")  # another one each time
