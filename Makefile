@@ -12,13 +12,15 @@ UNIX_PORT := $(if $(MICROPYTHON),,sim,)
 
 export MICROPYTHON
 
-.PHONY: demo board-demo test bench fuzz mpy romfs size lint format clean help
+.PHONY: demo board-demo test powercut links bench fuzz mpy romfs size lint format clean help
 
 help:
 	@echo "make demo   the whole job on a simulated ESP32: update, reboot, commit, roll back"
 	@echo "make board-demo   from the bag to the first update: esptool, mpremote, an ESP32, a Pico W"
 	@echo "make test   every test;  make lint   style, types, imports;  make clean   remove what make made"
 	@echo "make mpy, make romfs   instar as bytecode, as a ROMFS;  make size   bytes, against the budget"
+	@echo "make powercut   the power cut at every flash operation of 21 scenarios; 20 minutes on 2 cores"
+	@echo "make links  an update with its link cut at every boundary and at 200 random bytes; 10 minutes"
 	@echo "make bench  downloads, Artifacts, Murano's keep-alive, each against another way; a minute"
 	@echo "make fuzz   the Artifact reader and its parts on broken input, for FUZZ_SECONDS (300)"
 
@@ -41,6 +43,13 @@ board-demo: $(VENV)/.ready
 
 test: $(VENV)/.ready
 	$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
+
+# A part of each is in `make test`. POWERCUT_ARGS, LINKS_ARGS: see --help of each.
+powercut: $(VENV)/.ready
+	PYTHONPATH=tests/system $(BIN)/python -m powercut $(POWERCUT_ARGS)
+
+links: $(VENV)/.ready
+	PYTHONPATH=tests/system $(BIN)/python -m links $(LINKS_ARGS)
 
 # The last one has a goal, and fails where it is missed.
 bench: $(VENV)/.ready
