@@ -10,8 +10,7 @@ WHO = "import sys; print(sys.implementation.name, len(sys.argv))"
 
 def test_the_one_that_is_installed_is_micropython():
     said = subprocess.check_output([paths.micropython(), "-c", WHO, "x"])
-    assert said == b"micropython 2
-"
+    assert said == b"micropython 2\n"
 
 
 def test_micropython_in_the_environment_comes_first(monkeypatch):
