@@ -21,7 +21,7 @@ import time
 from micropython import const
 
 from . import memory
-from .errors import InstarError, Rejected, Transient, Unauthorised
+from .errors import InstarError, Rejected, Transient, Unauthorised, Untrusted
 from .host import Host
 from .retry import Backoff, sleep
 from .update import Updater
@@ -43,7 +43,7 @@ class Agent(Host):
         self._wake = asyncio.Event()
         self._wanted = False
         self._inventory_sent = None
-        self._settled = False
+        self._settled = self._worked = False
         self._server = server
         self._bootstrapper = self._watcher = None
         self.resting = asyncio.Event()
@@ -142,6 +142,7 @@ class Agent(Host):
 
     async def _turn(self):
         """One turn, and the rest after it."""
+        self._worked = self._updater.active
         try:
             if self._updater.active and self._server:
                 await self._updater.run()
@@ -154,7 +155,11 @@ class Agent(Host):
             self.emit("pending" if refused else "error", message=str(error))
             if self._server:  # else it was the network, or the Bootstrap service
                 self._heard(self.settings.update_server, error)
+            if isinstance(error, Untrusted):
+                self.clock.doubt()
             wait = self._backoff.delay(error)
+            if self._worked:  # no server gets updates out of a board faster than it polls
+                wait = max(wait, self.settings.update_poll_interval)
         except MemoryError as error:
             self.emit("error", message=str(error))
             wait = self._backoff.delay()
@@ -221,6 +226,7 @@ class Agent(Host):
         deployment = await self._server.next_deployment(self._updater.provides())
         self._heard(self.settings.update_server)  # not before: a token may be an old one
         if deployment:
+            self._worked = True
             await self._updater.start(deployment)
             self._inventory_sent = None
             # A few in a row at most: a server that offers for ever does not get a busy board.

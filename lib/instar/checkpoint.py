@@ -28,11 +28,12 @@ class Checkpoint:
         self._store = store
         self._key = binascii.crc32(deployment_id.encode())
         self._tries = tries
-        self._load()
+        self.tries = self.head = self.size = self.done = 0
+        self.manifest = bytes(32)
+        if tries:  # else the slot holds nothing of this download
+            self._load()
 
     def _load(self):
-        self.tries = self.head = self.size = self.done = 0
-        self.manifest = b""
         try:
             raw = self._store.get(_RECORD)
         except Broken:
@@ -42,6 +43,11 @@ class Checkpoint:
             if key == self._key:
                 self.tries, self.manifest = tries, manifest
                 self.head, self.size, self.done = head, size, done
+
+    def forget(self):
+        """What lies in the slot is not what it was. Raises OSError or Broken."""
+        self.done = 0
+        self.put(self.manifest, 0, 0, 0)
 
     def put(self, manifest, head, size, done):
         """`done` bytes lie in the slot. Raises OSError or Broken."""

@@ -71,6 +71,10 @@ class Clock:
         """Now as `2026-11-21T20:00:00Z`, the form that deployment logs want."""
         return "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z".format(*time.gmtime(time.time())[:6])
 
+    def doubt(self):
+        """A certificate was refused: who told the time may have lied. It is asked again."""
+        self._synced = self._synced and 0  # stamps go on: there is no better time
+
     async def sync(self, beat=lambda: None, other=None):
         """Lift the clock to the floor, then ask SNTP if it was not asked for a day; and `other`,
         an async callable -> seconds since 1970, where SNTP has no answer.

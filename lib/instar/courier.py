@@ -17,6 +17,7 @@ from .retry import Backoff, sleep
 _SLICE = const(512)
 _TURN_MS = const(20)
 _FAR = const(65536)
+_PATIENCE_S = const(600)
 
 # What a radio or a full heap may do: worth another try as well.
 SLIPS = (Transient, OSError, MemoryError)
@@ -31,6 +32,7 @@ class Courier:
         self._server = server
         self._note = note
         self._provides = provides
+        self._turn = 0  # when the others went on last
 
     def _backoff(self):
         settings = self._host.settings
@@ -63,32 +65,33 @@ class Courier:
                 if backoff.tries + 1 >= self._host.settings.download_tries:
                     raise
                 self._note("warning", f"download at byte {offset}: {error}")
-                await sleep(backoff.delay(error), self._host.beat)
+                # Longer than that another host shall not keep a board from its update server.
+                longest = max(self._host.settings.retry_interval_max, _PATIENCE_S)
+                await sleep(min(backoff.delay(error), longest), self._host.beat)
                 if isinstance(error, Expired):
                     await self._renew(deployment)
 
     async def _renew(self, deployment):
-        # A URL is good for a day or less; the deployment is offered as long as it is open.
         try:
-            found = await self._server.next_deployment(self._provides())
-        except Transient as error:
-            return self._note("warning", f"another URL: {error}")
-        if not found or found.id != deployment.id:
-            raise Aborted("the server no longer offers this deployment")
-        deployment.uri = found.uri
+            await self._server.renew(deployment, self._provides())
+        except Aborted:
+            raise
+        except (Transient, Rejected) as error:
+            self._note("warning", f"another URL: {error}")
 
     async def take(self, reader, view):
         """Feed one view to the reader, and let the others go on meanwhile."""
         # A little that was packed well may be much to write, and a signature takes long.
-        turn = time.ticks_ms()
         for at in range(0, len(view), _SLICE):
             for _ in reader.steps(view[at : at + _SLICE]):
-                self._host.beat()
-                await asyncio.sleep_ms(0)
-            if time.ticks_diff(time.ticks_ms(), turn) > _TURN_MS:
-                self._host.beat()
-                await asyncio.sleep_ms(0)
-                turn = time.ticks_ms()
+                await self._breathe()
+            if time.ticks_diff(time.ticks_ms(), self._turn) > _TURN_MS:
+                await self._breathe()
+
+    async def _breathe(self):
+        self._host.beat()
+        await asyncio.sleep_ms(0)
+        self._turn = time.ticks_ms()
 
     def _progress(self, done, step, total):
         self._host.beat()
@@ -116,8 +119,10 @@ class Courier:
         A refusal is final: the server knows of no such deployment, or aborted it. Raises
         MemoryError: the agent counts those, and restarts a board whose heap stays full.
         """
+        from .stopwatch import Stopwatch
+
         backoff = self._backoff()
-        began = time.ticks_ms()
+        spent = Stopwatch()
         while True:
             try:
                 await self._host.online()
@@ -125,8 +130,7 @@ class Courier:
             except Rejected as error:
                 return self._note("error", f"the server refuses the report: {error}")
             except (Transient, OSError) as error:
-                spent = time.ticks_diff(time.ticks_ms(), began) / 1000
-                if spent > self._host.settings.report_timeout:
+                if spent.seconds() > self._host.settings.report_timeout:
                     return self._note("error", f"the report was not accepted: {error}")
                 self._host.emit("error", message=f"report: {error!r}")
                 await sleep(backoff.delay(error), self._host.beat)

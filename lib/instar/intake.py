@@ -79,6 +79,7 @@ class Intake:
         except Rejected as error:
             self._note("warning", f"taken up, but: {error}; from the beginning")
             self._close()
+            self._keep(checkpoint.forget)
             self.reader = self.sink = deployment.total = None
             return False
 
@@ -160,7 +161,10 @@ class Intake:
         return self.sink
 
     def _mark(self, at, size, done):
+        self._keep(lambda: self._checkpoint.put(self.manifest(), at, size, done))
+
+    def _keep(self, write):
         try:
-            self._checkpoint.put(self.manifest(), at, size, done)
-        except (OSError, Broken) as error:  # then a restart costs a longer download
+            write()
+        except (OSError, Broken, MemoryError) as error:  # a restart costs a longer download then
             self._note("warning", f"checkpoint: {error}")

@@ -21,7 +21,7 @@ from .errors import Broken
 
 _RECORD = "update"
 _STEP = "step"
-_STEP_SIZE = const(68)  # with the store's header 80: one program of 128 bytes holds the commit
+_STEP_SIZE = const(80)  # with the store's header 92: one program of 128 bytes holds the commit
 _MAX_SAVES = const(28)  # as the official client's: more is a loop
 _LOG_ENTRIES = const(24)
 _LOG_TEXT = const(400)
@@ -68,10 +68,11 @@ class Journal:
         self._clock = clock
         self._load(_EMPTY)
 
-    def _load(self, fields):
+    def _load(self, fields, writes=0):
         for name, empty in _EMPTY.items():
             setattr(self, name, fields.get(name, empty))
         self.log = list(self.log)
+        self.writes = max(self.writes, writes)  # whatever was open: what is later has more
         self._left = None  # key and tries of a download that a restart ended
         self._whole = False  # `update` holds what step does not
 
@@ -79,30 +80,34 @@ class Journal:
         """Take up what an earlier start left. Raises Broken if a record is damaged."""
         try:
             self._restore()
-        except (AttributeError, Broken, IndexError, TypeError, ValueError) as error:
+        except (AttributeError, Broken, KeyError, TypeError, ValueError) as error:
             self._store.delete(_STEP)
             raise Broken(f"the journal is damaged: {error}")
 
     def _restore(self):
         found = self._store.get_json(_RECORD)
-        step = self._store.get_json(_STEP) or [0]
+        key, *values = self._store.get_json(_STEP) or [0, 0]
+        step = dict(zip(_STEPPED, values))
+        if found and found["state"] == "download":  # of an agent that had one record for all
+            self._store.delete(_RECORD)
+            key, step, found = _key(found["id"]), found, None
+        self._load(found or _EMPTY, step.get("writes", 0))
         if not found:
-            self._load(_EMPTY)
-            self._left = step
+            if step.get("state") == "download":
+                self._left = key, step.get("tries", 0)
             return
-        self._load(found)
         self._whole = True
-        if step[0] == _key(self.id) and step[1] > self.writes:
-            for name, value in zip(_STEPPED, step[1:]):
-                setattr(self, name, value)
+        if key == _key(self.id) and step.get("writes", 0) > found.get("writes", 0):
+            for name in step:
+                setattr(self, name, step[name])
 
     def open(self, deployment_id):
         """Begin with a deployment. The same one again counts as another try."""
         left = self._left
-        self._load(_EMPTY)
+        self._load(_EMPTY, self.writes)
         self.id = deployment_id
         if left and left[0] == _key(deployment_id):
-            self.tries = left[1 + _STEPPED.index("tries")] + 1
+            self.tries = left[1] + 1
 
     def enter(self, state):
         """Save that `state` begins. False if so many were entered that this is a loop.
@@ -128,7 +133,7 @@ class Journal:
     def close(self):
         """The deployment was reported: nothing is open."""
         self._store.delete(_RECORD)
-        self._load(_EMPTY)
+        self._load(_EMPTY, self.writes)
 
     def note(self, level, text):
         """A line of the deployment's log, which has the newest 24: in RAM until the next save.

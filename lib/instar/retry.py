@@ -28,13 +28,13 @@ class Backoff:
         self.tries = 0
 
     def delay(self, error=None):
-        """Seconds to wait after `error`. What the server asked for (Retry-After) is obeyed as it
-        is, up to a day, and counts as a try."""
+        """Seconds to wait after `error`. What the server asked for (Retry-After) is obeyed, from
+        `first` up to a day, and counts as a try."""
         step = min(self._first << min(self.tries, 16), self._most)
         self.tries += 1
         asked = getattr(error, "retry_after", None)
         if asked is not None:
-            return min(max(asked, 1), _DAY)  # a 0 must not become a busy loop
+            return min(max(asked, self._first), _DAY)  # a 0 must not become a busy loop
         return step * (768 + os.urandom(1)[0] * 2) / 1024
 
 

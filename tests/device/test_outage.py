@@ -8,6 +8,7 @@ from test_agent import Board, Server
 
 from instar import agent as agents
 from instar import courier as couriers
+from instar import stopwatch
 from instar.errors import Transient
 from instar.settings import Settings
 from instar.store import Store
@@ -54,7 +55,7 @@ class Host:
 
 
 def courier(clock, server=None):
-    couriers.time = clock
+    couriers.time = stopwatch.time = clock
     couriers.sleep = clock.sleep
     notes = []
     host = Host()

@@ -10,6 +10,7 @@
 from micropython import const
 
 from ..errors import Expired, Rejected, Transient
+from .wire import Ended
 
 # What object stores say of a URL that is no longer good.
 _GONE = (400, 401, 403, 404, 410)
@@ -30,6 +31,7 @@ class Stream:
         self._response = response
         # A server may answer a range with everything: then what is there already is dropped.
         self._skip = offset if response.status_code == 200 else 0
+        self._over = response.status_code == 416  # all of it is there already
 
     def close(self):
         """Done with it; before the end this costs the connection."""
@@ -39,11 +41,22 @@ class Stream:
         return self
 
     async def __anext__(self):
+        if self._over:
+            raise StopAsyncIteration
+        try:
+            return await self._next()
+        except Ended:
+            if self._skip or self.offset != self._end:
+                raise
+        raise StopAsyncIteration  # only the body's own end is missing
+
+    async def _next(self):
         async for view in self._response:
             drop = min(self._skip, len(view))
             self._skip -= drop
-            if drop:
-                view = view[drop:]
+            view = view[drop:]
+            if drop and not view:
+                return view  # nothing to take, but a sign of life
             if view:
                 left = len(view) if self._end is None else self._end - self.offset
                 if left < len(view) and self._end == self.total:
@@ -79,11 +92,13 @@ async def open_range(client, url, offset=0, total=None, end=None):
 
 def _size(response, offset, known, end):
     status = response.status_code
-    kind = response.headers.get("content-type", "")
+    kind = response.headers.get("content-type", "").lower()
     if status == 200 and kind.startswith("text/html"):  # every other answer is refused anyway
         raise Transient("download: expected an Artifact, got a web page (a captive portal?)")
     if status == 206 and (offset or end):
         size = _ranged_size(response, offset, end)
+    elif status == 416 and offset and offset in (known, _whole(response)):
+        size = offset
     elif status in (206, 416):
         raise Rejected("download: expected the bytes from %d on, got %d" % (offset, status))
     elif status == 200:
@@ -98,6 +113,12 @@ def _size(response, offset, known, end):
         text = "download: expected %s bytes in all as before, got %d"
         raise Rejected(text % (known or "at least %d" % (end or offset), size))
     return size
+
+
+def _whole(response):
+    # Of a 416: "bytes */size".
+    unit, _, size = response.headers.get("content-range", "").partition("*/")
+    return int(size) if unit == "bytes " and _is_number(size) else None
 
 
 def _ranged_size(response, offset, end):

@@ -74,6 +74,7 @@ def unload():
     """Take the installers' modules out of the heap. What is still in use stays until it is not."""
     for name in _MODULES:
         memory.forget("instar.installers." + name)
+    memory.forget("instar.boot")
 
 
 def sweep(feed, note):

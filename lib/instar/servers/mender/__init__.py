@@ -16,7 +16,7 @@ import os
 from micropython import const
 
 from ... import memory
-from ...errors import Rejected, Unauthorised
+from ...errors import Aborted, Rejected, Unauthorised
 
 _API = "/api/devices/v%d/%s"
 _DEPLOYMENTS = "deployments/device/deployments/"
@@ -132,6 +132,14 @@ class Mender:
         )
         deployment.total = self._stream.total
         return self._stream
+
+    async def renew(self, deployment, provides):
+        """Another URL for a deployment whose URL expired. provides: as for next_deployment().
+        Raises Aborted if the server no longer offers it."""
+        found = await self.next_deployment(provides)
+        if not found or found.id != deployment.id:
+            raise Aborted("the server no longer offers this deployment")
+        deployment.uri = found.uri
 
     async def report(self, id, status, substate=None):
         """Tell how far the deployment is. Raises Aborted if the server withdrew it, Rejected if it

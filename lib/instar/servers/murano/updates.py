@@ -160,6 +160,10 @@ class MuranoUpdates:
         self._stream = stream
         return stream
 
+    async def renew(self, deployment, provides):
+        """An offer's URL is what it is. Raises Aborted if the offer is gone or is another."""
+        await self._step(deployment.id, "DOWNLOAD", None)
+
     async def report(self, id, status, substate=None):
         """Tell how far the deployment is. Raises Aborted if its offer is gone or is another."""
         if self._stream and status != "downloading":
