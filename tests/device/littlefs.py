@@ -60,9 +60,14 @@ class _Blocks:
 
 
 class Disk:
-    """The file system with `files` {path: bytes, or None for a folder} on it, mounted at /."""
+    """The file system with `files` {path: bytes, or None for a folder} on it, mounted at /.
 
-    def __init__(self, files=(), sectors=48):
+    options: of VfsLfs2, which differ from port to port: mtime, progsize and so on.
+    """
+
+    def __init__(self, files=(), sectors=48, **options):
+        self._options = {"mtime": False}
+        self._options.update(options)
         self._path = "/tmp/instar-lfs-" + os.urandom(6).hex()
         with open(self._path, "wb") as file:
             for _ in range(sectors):
@@ -71,7 +76,8 @@ class Disk:
         vfs.mount(vfs.VfsPosix("/"), "/host")
         _move_imports()
         self._chip = _Chip(self._path)
-        vfs.VfsLfs2.mkfs(_Blocks(self._chip))
+        sizes = {name: size for name, size in options.items() if name != "mtime"}
+        vfs.VfsLfs2.mkfs(_Blocks(self._chip), **sizes)
         self.on()
         for path in sorted(files):
             write(path, files[path])
@@ -88,7 +94,7 @@ class Disk:
             with open(self._path, "r+b") as file:
                 file.write(image)
         self._chip = _Chip(self._path, cut=cut)
-        vfs.mount(vfs.VfsLfs2(_Blocks(self._chip), mtime=False), "/")
+        vfs.mount(vfs.VfsLfs2(_Blocks(self._chip), **self._options), "/")
 
     @property
     def ops(self):
