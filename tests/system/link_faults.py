@@ -68,15 +68,18 @@ class AfterAll(After):
 class Answer:
     """Before the answer to the `request`th request (from 1) of a connection, which was acted on.
 
-    A request ends where something comes down. That of number 0 of a TLS connection would be the
+    connection: its number since begin(), from 0; None: the first that has so many requests. A
+    request ends where something comes down. That of number 0 of a TLS connection would be the
     handshake's end.
     """
 
     request: int
+    connection: int | None = None
 
     def offset(self, flow: Flow, chunk: bytes) -> int | None:
-        ready = chunk and flow.direction == DOWN and flow.pair.requests == self.request
-        return 0 if ready else None
+        here = flow.pair.requests == self.request
+        here &= self.connection in (None, flow.pair.number)
+        return 0 if chunk and flow.direction == DOWN and here else None
 
 
 @dataclass
