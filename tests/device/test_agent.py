@@ -1,9 +1,10 @@
 # The agent's loop against a fake server and board: what it asks, when, and what it tells.
 import asyncio
 import os
+import time
 
 from instar.agent import Agent
-from instar.errors import Rejected, Transient, Unauthorised
+from instar.errors import Rejected, Transient, Unauthorised, Untrusted
 from instar.joining import Joining
 from instar.retry import Backoff
 from instar.settings import Settings
@@ -139,6 +140,34 @@ async def test_what_the_server_asks_to_wait_is_obeyed():
     agent = make(Server(authorise=[Transient("429", retry_after=7)]))
     await run(agent, lambda a: "retry" in names(a))
     assert agent.events[-1] == {"event": "retry", "seconds": 7}
+
+
+async def test_no_server_gets_updates_out_of_a_board_faster_than_it_polls():
+    """Each may erase a slot: an error with a short Retry-After is no way to the next one."""
+    server = Server(work=[Deployment("d1"), Transient("503", retry_after=0)])
+    agent = make(server)
+    await run(agent, lambda a: "retry" in names(a))
+    assert "d1 failure" in server.calls  # no installer here
+    assert agent.events[-1] == {"event": "retry", "seconds": 1800}
+    server.scripts["next"] = [Transient("503", retry_after=0)]
+    agent.events.clear()
+    await run(agent, lambda a: "retry" in names(a))
+    assert agent.events[-1] == {"event": "retry", "seconds": 1}
+
+
+async def test_after_a_refused_certificate_the_time_is_asked_again():
+    server = Server(authorise=[Untrusted("not valid yet"), None])
+    agent = make(server)
+    asked = []
+
+    async def told():
+        asked.append(1)
+        return time.time()
+
+    agent.ask_time = told
+    agent.board.set_clock = lambda seconds: None
+    await run(agent, lambda a: "idle" in names(a))
+    assert len(asked) == 2 and agent.clock.stamp_us() is not None
 
 
 async def test_no_network_is_tried_again():

@@ -109,7 +109,7 @@ def _size(response, offset, known, end):
         raise Transient("download: expected 200 or 206, got %d" % status, response.retry_after())
     if size is None:
         return known
-    if size < (end or offset) or known not in (None, size):
+    if size < (end or offset) or known not in (None, size):  # pyright: ignore[reportOptionalOperand, reportOperatorIssue]
         text = "download: expected %s bytes in all as before, got %d"
         raise Rejected(text % (known or "at least %d" % (end or offset), size))
     return size
