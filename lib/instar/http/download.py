@@ -97,7 +97,7 @@ def _size(response, offset, known, end):
         raise Transient("download: expected an Artifact, got a web page (a captive portal?)")
     if status == 206 and (offset or end):
         size = _ranged_size(response, offset, end)
-    elif status == 416 and offset and offset in (known, _whole(response)):
+    elif status == 416 and offset and (offset == known or offset == _whole(response)):
         size = offset
     elif status in (206, 416):
         raise Rejected("download: expected the bytes from %d on, got %d" % (offset, status))
@@ -109,7 +109,7 @@ def _size(response, offset, known, end):
         raise Transient("download: expected 200 or 206, got %d" % status, response.retry_after())
     if size is None:
         return known
-    if size < (end or offset) or known not in (None, size):  # pyright: ignore[reportOptionalOperand, reportOperatorIssue]
+    if size < (end or offset) or known not in (None, size):
         text = "download: expected %s bytes in all as before, got %d"
         raise Rejected(text % (known or "at least %d" % (end or offset), size))
     return size
