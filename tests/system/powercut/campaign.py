@@ -46,6 +46,11 @@ class Row:
         """States with a finding of this kind."""
         return sum(any(found.kind == kind for found in verdict.findings) for verdict in self.bad)
 
+    def missing(self) -> list[str]:
+        """What has to be there of every scenario, and is not."""
+        tried = {"second cut": self.depth2, "chain of cuts": self.soak}
+        return [what for what, count in tried.items() if not count]
+
 
 @dataclass
 class Report:
@@ -55,8 +60,9 @@ class Report:
     seconds: float = 0
 
     def is_good(self) -> bool:
-        """Nothing was found, and every mutant was."""
-        clean = not any(row.bad for row in self.rows.values())
+        """Nothing was found, every scenario had a second cut and a chain, and every mutant was
+        caught."""
+        clean = not any(row.bad or row.missing() for row in self.rows.values())
         return clean and all(hunt.verdict for hunt in self.hunts)
 
 
@@ -78,7 +84,8 @@ class Campaign:
 
     def run(self, mutants: Iterable[str], soak: int, depth2: int | None, seconds: float) -> Report:
         """soak: chains. depth2: second cuts at most; None: as many as there is time for.
-        seconds: when no second cut begins any more; everything else is done whatever it takes."""
+        seconds: after that no second cut begins in a scenario that had one; everything else is
+        done whatever it takes."""
         self._began = time.monotonic()
         with self._pool:
             self._record()
@@ -88,17 +95,14 @@ class Campaign:
         self.report.seconds = time.monotonic() - self._began
         return self.report
 
-    def _flow(
-        self, calls: Iterable[Call], deadline: float = float("inf")
-    ) -> Iterator[tuple[Call, object]]:
+    def _flow(self, calls: Iterable[Call]) -> Iterator[tuple[Call, object]]:
         # Results as they come; never many more jobs waiting than there are processes.
         running: dict[Future, Call] = {}
         calls = iter(calls)
         while True:
             room = 2 * self.jobs - len(running)
-            if time.monotonic() < deadline:
-                for call in itertools.islice(calls, room):
-                    running[self._pool.submit(*call)] = call
+            for call in itertools.islice(calls, room):
+                running[self._pool.submit(*call)] = call
             if not running:
                 return
             for done in wait(running, return_when=FIRST_COMPLETED).done:
@@ -156,12 +160,12 @@ class Campaign:
             self._take(row, verdicts)
 
     def _second_cuts(self, most: int | None, deadline: float) -> None:
-        for call, verdicts in self._flow(self._deeper(most), deadline):
+        for call, verdicts in self._flow(self._deeper(most, deadline)):
             row = self.report.rows[call[1]]
             row.depth2 |= {verdict.digest for verdict in verdicts}
             self._take(row, verdicts)
 
-    def _deeper(self, most: int | None) -> Iterator[Call]:
+    def _deeper(self, most: int | None, deadline: float) -> Iterator[Call]:
         # Breadth first: a few second cuts for a first one of every scenario, and again.
         orders = {}
         for row in self.report.rows.values():
@@ -171,4 +175,6 @@ class Campaign:
         firsts = (first for turn in rounds for first in turn if first)
         jobs = None if most is None else math.ceil(most / _THEN)
         for name, place in itertools.islice(firsts, jobs):
-            yield workers.deeper, name, place, _THEN
+            # A first cut after which nothing new is met is none that counts.
+            if time.monotonic() < deadline or not self.report.rows[name].depth2:
+                yield workers.deeper, name, place, _THEN

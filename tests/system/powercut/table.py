@@ -65,8 +65,9 @@ def _print(console: Console, head: Sequence[str], lines: list[tuple[str, ...]]) 
 
 
 def findings(report: Report) -> Iterator[str]:
-    """Each finding once, with the states that have it."""
+    """Each finding once, with the states that have it; and what was not tried."""
     for row in report.rows.values():
+        yield from (f"{row.name}: not one {what} was tried" for what in row.missing())
         labels: dict[tuple[str, str], list[str]] = {}
         for verdict in row.bad:
             for finding in verdict.findings:

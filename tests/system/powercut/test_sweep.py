@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from .mutants import MUTANTS
+from . import workers
+from .mutants import MUTANTS, Mutant
 from .oracle import UNSTABLE
 from .scenario import Scenario
 from .scenarios import SCENARIOS
@@ -78,8 +79,19 @@ def test_a_planted_bug_is_caught(tmp_path, keys, name):
     mutant = MUTANTS[name]
     scenario = SCENARIOS[mutant.scenarios[0]]
     golden = prepare(tmp_path / "golden", scenario, keys, mutant.mutation)
+    assert not golden.verdict.findings, "it shows without a power cut"
     with Sweep(golden, tmp_path / "sweep") as sweep:
         assert any(sweep.check(cut).findings for cut in golden.by_risk(SEED))
+
+
+def test_a_bug_that_shows_without_a_power_cut_is_not_caught_by_one(tmp_path, monkeypatch):
+    make_keys(tmp_path / workers.KEYS)
+    edit = ("closing.py", "    journal.close()\n", "    journal.closed()\n")
+    monkeypatch.setitem(MUTANTS, "crude", Mutant("crude", "", ("provides",), (edit,)))
+    workers.begin(tmp_path, SEED)
+    hunt = workers.hunt("crude")
+    assert hunt.verdict is None and hunt.states == 0
+    assert "shows it without a power cut" in hunt.error
 
 
 def test_a_trace_has_the_flash_at_each_of_its_operations(tmp_path, keys):

@@ -47,6 +47,17 @@ def test_nothing_found_is_good_if_every_planted_bug_was():
     assert not good.is_good()
 
 
+def test_a_scenario_without_a_second_cut_or_a_chain_is_not_good():
+    lacking = report()
+    lacking.rows["log"].depth2 = set()
+    assert not lacking.is_good()
+    assert list(table.findings(lacking)) == ["log: not one second cut was tried"]
+    lacking = report()
+    lacking.rows["log"].soak = 0
+    assert not lacking.is_good()
+    assert list(table.findings(lacking)) == ["log: not one chain of cuts was tried"]
+
+
 def test_the_markdown_has_both_tables():
     found = report()
     found.hunts.append(Hunt("late", "log", 4, 1.0, bad("x", LIE)))

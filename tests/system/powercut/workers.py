@@ -41,8 +41,8 @@ class Summary:
 
 @dataclass(frozen=True)
 class Hunt:
-    """What became of a mutant. verdict: the first one with findings, None: it survived, or was
-    never there (error says why). states: how many were tried. scenario: in which it was caught, or
+    """What became of a mutant. verdict: the first one with findings, None: it survived, or
+    could not be hunted (error says why). states: how many were tried. scenario: in which it was caught, or
     the last one."""
 
     name: str
@@ -155,7 +155,8 @@ def _hunted(mutant: Mutant) -> Iterator[tuple[str, Verdict]]:
     for name in mutant.scenarios:
         folder = _own(f"{mutant.name}-{name}")
         golden = prepare(folder / "golden", SCENARIOS[name], keys, mutant.mutation)
-        yield name, golden.verdict
+        if golden.verdict.findings:
+            raise ValueError(f"{name} shows it without a power cut: {golden.verdict.findings}")
         with Sweep(golden, folder / "sweep") as sweep:
             for cut in golden.by_risk(_Place.seed):
                 yield name, sweep.check(cut)

@@ -29,7 +29,7 @@ from instar_tools.simulated.simulator import Outcome
 
 from .beliefs import Beliefs, Snapshot
 
-HEAP = "2M"
+HEAP = "1M"
 SECONDS = 60  # a limit for a board that never comes to an end, not a measure
 
 
@@ -50,7 +50,8 @@ class NamedLab(Lab):
     """A Lab whose board knows the server by names."""
 
     def __init__(self, folder: Path, server: DevServer, board: str) -> None:
-        self._options: dict[str, object] = {"dns": "*=!"}
+        # heap: no ballast beside the board's own heap, which every collection would walk over.
+        self._options: dict[str, object] = {"dns": "*=!", "heap": 0}
         super().__init__(folder, server, board, heap=HEAP, seed=1, options=self._options)
 
     def boot(self, until, seconds: float, boots: int | None = None) -> Outcome:
