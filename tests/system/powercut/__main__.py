@@ -31,7 +31,11 @@ from .sweep import Sweep, make_keys, prepare
 @click.option("--markdown", type=click.Path(dir_okay=False, path_type=Path), help="A file.")
 @click.option("--only", metavar="LABEL", help="Show this one state of a scenario.")
 def main(names, seconds, depth2, soak, mutants, only_mutants, seed, jobs, markdown, only):
-    """Cut the power at every flash operation of every scenario, and see what comes of it."""
+    """Cut the power at every flash operation of every scenario but some of plain data, and see
+    what comes of it.
+
+    The ends of a long download or removal are cut, and some operations between; see thinning.py.
+    """
     names = names or tuple(SCENARIOS)
     console = Console()
     with tempfile.TemporaryDirectory(prefix="powercut-") as root:

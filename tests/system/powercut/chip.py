@@ -15,6 +15,7 @@ import binascii
 import functools
 import json
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,8 +88,12 @@ class Chip:
         Raises:
             Damaged: it does not mount, or something in it cannot be read.
         """
+        return self.read(lambda path: True)
+
+    def read(self, wanted: Callable[[str], Any]) -> dict[str, bytes | None]:
+        """As `tree`, of those paths only."""
         try:
-            return _walk(self.file_system())
+            return _walk(self.file_system(), wanted)
         except (LittleFSError, OSError, UnicodeError) as error:
             raise Damaged(f"the file system cannot be read: {error}") from None
 
@@ -175,12 +180,12 @@ def _entry(raw: bytes) -> Entry:
     return Entry(sequence, state, intact)
 
 
-def _walk(fs: LittleFS) -> dict[str, bytes | None]:
+def _walk(fs: LittleFS, wanted: Callable[[str], Any]) -> dict[str, bytes | None]:
     found: dict[str, bytes | None] = {}
     for folder, folders, files in fs.walk("/"):
         base = folder.rstrip("/")
-        found |= {f"{base}/{name}": None for name in folders}
-        for name in files:
-            with fs.open(f"{base}/{name}", "rb") as file:
-                found[f"{base}/{name}"] = file.read()
+        found |= {f"{base}/{name}": None for name in folders if wanted(f"{base}/{name}")}
+        for path in filter(wanted, (f"{base}/{name}" for name in files)):
+            with fs.open(path, "rb") as file:
+                found[path] = file.read()
     return found

@@ -25,6 +25,7 @@ from typing import Any
 from .oracle import UNSTABLE, Finding
 from .scenario import Scenario
 from .software import Mutation
+from .thinning import left_out
 from .trace import Cut, Recording, Trace
 from .world import Ran, World
 
@@ -49,7 +50,8 @@ class Verdict:
 
 @dataclass
 class Golden:
-    """The run without a cut: what it was prepared with, its trace, the states in it."""
+    """The run without a cut: what it was prepared with, its trace, the states in it; sampled: on
+    so many of its operations cuts fall."""
 
     scenario: Scenario
     server: Path
@@ -57,11 +59,7 @@ class Golden:
     cuts: list[Cut]
     verdict: Verdict
     said: list[str]
-
-    def sampled(self) -> tuple[int, int]:
-        """(operations on which cuts fall, all operations)"""
-        count = len(self.trace.ops)
-        return count - len(self.trace.left_out(self.scenario.sampled)), count
+    sampled: int
 
     def by_risk(self, seed: int) -> list[Cut]:
         """The cuts in another order, for who stops at the first finding: those of plain data,
@@ -98,8 +96,10 @@ def prepare(
         attempt = _Attempt(world, scenario, recorded=True)
         verdict, said = attempt.judged(), world.lab.said()
     assert attempt.trace is not None
-    cuts = attempt.trace.cuts(scenario.sampled)
-    return Golden(scenario, world.server_folder, attempt.trace, cuts, verdict, said)
+    trace = attempt.trace
+    left = left_out(trace, scenario.sampled)
+    sampled = len(trace.ops) - len(left)
+    return Golden(scenario, world.server_folder, trace, trace.cuts(left), verdict, said, sampled)
 
 
 class _Attempt:
@@ -175,7 +175,7 @@ class Sweep:
         return recorded
 
     def _cuts(self, trace: Trace) -> list[Cut]:
-        return trace.cuts(self.scenario.sampled)
+        return trace.cuts(left_out(trace, self.scenario.sampled, look=False))
 
     def deeper(self, cut: Cut, count: int, seen: set[bytes], draw: random.Random) -> list[Verdict]:
         """Record the recovery from this cut, and check ``count`` of the states in it that are
@@ -203,7 +203,7 @@ class Sweep:
         """
         trace, path = self.golden.trace, ()
         for label in labels:
-            cuts = self._cuts(trace)
+            cuts = list(trace.all())
             cut = next((found for found in cuts if found.label == label), None)
             if cut is None:
                 like = [found.label for found in cuts if found.label[:6] == label[:6]]

@@ -13,6 +13,10 @@ from .campaign import Report, Row
 from .oracle import BRICK, LIE
 
 HEAD = ("scenario", "operations", "cut", "states", "run", "twice", "five")
+THINNED = (
+    "cut: every operation but plain data: of a long run of programs of a download, and of a long"
+    " removal of files, none of which changes what a start looks at, some are enough"
+)
 FOUND = ("bricks", "lies", "other")
 MUTANT_HEAD = ("planted bug", "caught by", "at", "after states")
 
@@ -52,6 +56,7 @@ def show(report: Report, console: Console) -> None:
     _print(console, (*HEAD, *FOUND), rows(report))
     if report.hunts:
         _print(console, MUTANT_HEAD, mutant_rows(report))
+    console.print(THINNED)
     for line in findings(report):
         console.print(line, markup=False, highlight=False)
     console.print(f"seed {report.seed}, {report.seconds:.0f} s")

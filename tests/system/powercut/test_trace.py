@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
 from .beliefs import Snapshot
+from .chip import Chip
+from .scenarios import SCENARIOS
+from .sweep import make_keys, prepare
+from .thinning import left_out
 from .trace import SECTOR, SHAPES, Moment, Op, Trace, torn
 
-FLASH = bytes(range(256)) * 48  # three sectors
+FLASH = bytes(range(256)) * 192  # twelve sectors
 NOTHING = Snapshot({}, [], "nothing yet")
 TOLD = Snapshot({}, [], "told")
+
+
+@pytest.fixture
+def keys_folder(tmp_path_factory):
+    return make_keys(tmp_path_factory.mktemp("keys"))
 
 
 def erase(number: int, address: int, before: bytes) -> Op:
     return Op(number, "erase", address, before, b"\xff" * SECTOR, 1, 0)
 
 
-def program(number: int, address: int, before: bytes, new: bytes, snapshot: int = 0) -> Op:
+def program(
+    number: int,
+    address: int,
+    before: bytes,
+    new: bytes,
+    snapshot: int = 0,
+    state: str = "download",
+) -> Op:
     after = bytes(a & b for a, b in zip(before, new, strict=True))
-    return Op(number, "program", address, before, after, 1, snapshot)
+    return Op(number, "program", address, before, after, 1, snapshot, state)
 
 
 def trace(*ops: Op, moments: tuple[Moment, ...] = ()) -> Trace:
@@ -89,16 +109,33 @@ def test_of_a_long_run_of_data_its_ends_are_cut_and_some_between():
         ops.append(program(number, at, FLASH[at : at + 4], bytes(4)))
         at += 4
     ops.append(program(302, 4, FLASH[4:8], bytes(4)))
-    found = trace(*ops)
-    left = found.left_out([(SECTOR, 2 * SECTOR)])
+    slot = [(SECTOR, 2 * SECTOR)]
+    left = left_out(trace(*ops), slot)
     assert not left & {0, *range(1, 5), *range(297, 302)}
     assert 260 < len(left) < 300
-    cut = {cut.ops for cut in found.cuts([(SECTOR, 2 * SECTOR)])} - {302}
-    assert cut == set(range(302)) - left
+    assert {cut.ops for cut in trace(*ops).cuts(left)} - {302} == set(range(302)) - left
+    # In another state of the update it is no plain data.
+    assert left_out(trace(*(replace(op, state="install") for op in ops)), slot) == set()
 
 
-def test_a_short_phase_is_cut_everywhere():
+@pytest.mark.parametrize("look", [True, False])
+def test_a_short_stretch_is_cut_everywhere(look):
     ops = [program(n + 1, 4 * n, FLASH[4 * n : 4 * n + 4], bytes(4)) for n in range(40)]
-    assert trace(*ops).left_out(()) == set()
+    assert left_out(trace(*ops), (), look) == set()
     many = [*ops, *(program(n, 400, bytes(4), bytes(4), snapshot=1) for n in range(41, 181))]
-    assert set() < trace(*many).left_out(()) < set(range(52, 168))
+    assert set() < left_out(trace(*many), (), look) < set(range(48, 172))
+
+
+def test_what_changes_a_file_is_never_left_out(tmp_path, keys_folder):
+    golden = prepare(tmp_path, SCENARIOS["directory"], keys_folder)
+    left = left_out(golden.trace, golden.scenario.sampled)
+    flash, before, changes = bytearray(golden.trace.start), {}, 0
+    assert left and golden.sampled == len(golden.trace.ops) - len(left)
+    for index, op in enumerate(golden.trace.ops):
+        flash[op.address : op.address + len(op.after)] = op.after
+        tree = {x: y for x, y in Chip(bytes(flash)).tree.items() if "/.instar-files" not in x}
+        if tree != before:
+            changes += 1
+            assert index not in left and index + 1 not in left
+        before = tree
+    assert changes > 10

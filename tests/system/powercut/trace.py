@@ -19,12 +19,11 @@ by the operation's number.
 from __future__ import annotations
 
 import hashlib
-import itertools
 import os
 import random
 import re
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from .beliefs import Snapshot
@@ -33,11 +32,6 @@ from .world import World
 SECTOR = 4096
 SHAPES = {"erase": ("early", "late", "half"), "program": ("low", "random")}
 _EARLY, _LATE = 4, 8  # of how many random words a bit must be in all, to be left by an erase
-# Where there is a long series of operations that are much alike: so many of them at each end, and
-# about so many between. Of plain data in a slot, and of a phase that unpacks many files.
-_DATA, _FILES = (4, 8), (12, 12)
-_LONG = 100
-
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}")  # another one each time
 
 Ranges = Iterable[tuple[int, int]]
@@ -45,7 +39,8 @@ Ranges = Iterable[tuple[int, int]]
 
 @dataclass(frozen=True)
 class Op:
-    """A flash operation. before, after: the bytes of its range. snapshot: the server then."""
+    """A flash operation. before, after: the bytes of its range. snapshot: the server then. state:
+    of the update, as the board told it last in this boot."""
 
     number: int
     kind: str
@@ -54,6 +49,7 @@ class Op:
     after: bytes
     boot: int
     snapshot: int
+    state: str = ""
 
     def __str__(self) -> str:
         return f"op {self.number} {self.kind} {self.address:#x}+{len(self.before)}"
@@ -105,19 +101,19 @@ class Trace:
         """The state that the run itself came to."""
         return Cut("the end", len(self.ops), self.last, request=True)
 
-    def cuts(self, sampled: Ranges = ()) -> list[Cut]:
-        """Every distinct state, but for the operations that are `left_out`."""
-        left_out = self.left_out(sampled)
+    def cuts(self, left_out: Collection[int] = ()) -> list[Cut]:
+        """Every distinct state, but for cuts on the operations with these indices."""
         seen: set[bytes] = set()
         found = []
-        for cut in self._digested(self._all(), left_out):
+        for cut in self._digested(self.all(), left_out):
             if cut.digest not in seen:
                 seen.add(cut.digest)
                 found.append(cut)
         return found
 
-    def _all(self) -> Iterator[Cut]:
-        # In the order of time: each moment stands before the operation that followed it.
+    def all(self) -> Iterator[Cut]:
+        """Every cut, without its digest, equal ones more than once. In the order of time: each
+        moment stands before the operation that followed it."""
         moments = sorted(self.moments, key=lambda moment: moment.ops)
         at = 0
         for done in range(len(self.ops) + 1):
@@ -132,7 +128,7 @@ class Trace:
                     yield Cut(f"{op} torn {shape}", done, op.snapshot, shape)
         yield self.end()
 
-    def _digested(self, cuts: Iterable[Cut], left_out: set[int]) -> Iterator[Cut]:
+    def _digested(self, cuts: Iterable[Cut], left_out: Collection[int]) -> Iterator[Cut]:
         flash, done = _Sectors(self.start), 0
         for cut in cuts:
             while done < cut.ops:
@@ -146,42 +142,6 @@ class Trace:
                 change = op.address, torn(op, cut.shape)
             digest = flash.digest(change, self.snapshots[cut.snapshot].key)
             yield replace(cut, digest=digest)
-
-    def left_out(self, sampled: Ranges) -> set[int]:
-        """Indices of the operations that no cut falls on, because there are many like them: in a
-        run of them in a ``sampled`` range; and in a phase, between two boots or two requests that
-        the server learnt something from, if it is as long as only unpacking files makes it."""
-        left: set[int] = set()
-        for run in self._runs(tuple(sampled)):
-            left |= _thinned(run, *_DATA)
-        for phase in self._phases():
-            rest = [index for index in phase if index not in left]
-            if len(rest) > _LONG:
-                left |= _thinned(rest, *_FILES)
-        return left
-
-    def _runs(self, sampled: tuple[tuple[int, int], ...]) -> Iterator[list[int]]:
-        run: list[int] = []
-        for index, op in enumerate(self.ops):
-            if any(start <= op.address < end for start, end in sampled):
-                run.append(index)
-            else:
-                yield run
-                run = []
-        yield run
-
-    def _phases(self) -> Iterator[list[int]]:
-        for _, group in itertools.groupby(
-            range(len(self.ops)), lambda index: (self.ops[index].boot, self.ops[index].snapshot)
-        ):
-            yield list(group)
-
-
-def _thinned(indices: list[int], ends: int, between: int) -> set[int]:
-    # Which of them are left out.
-    inner = indices[ends:-ends]
-    step = max(1, len(inner) // between) | 1  # odd: where kinds take turns, all are met
-    return set(inner) - set(inner[::step])
 
 
 class _Sectors:
@@ -262,8 +222,17 @@ class Recording:
             "before": self._read(event),
             "boot": self._world.lab.board.boots,
             "snapshot": self._note(self._world.beliefs.take()),
+            "state": self._state(),
             "length": event["length"],
         }
+
+    def _state(self) -> str:
+        for event in reversed(self._world.lab.events):
+            if event["event"] == "state":
+                return event["state"]
+            if event["event"] == "boot":
+                break
+        return ""
 
     def _close(self) -> None:
         if self._open:

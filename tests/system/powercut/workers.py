@@ -42,8 +42,8 @@ class Summary:
 @dataclass(frozen=True)
 class Hunt:
     """What became of a mutant. verdict: the first one with findings, None: it survived, or
-    could not be hunted (error says why). states: how many were tried. scenario: in which it was caught, or
-    the last one."""
+    could not be hunted (error says why). states: how many were tried. scenario: in which it was
+    caught, or the last one."""
 
     name: str
     scenario: str
@@ -83,8 +83,7 @@ def record(name: str) -> Summary:
     except Exception:
         return Summary(0, 0, 0, _failed(("no cut",)))
     _golden(name).write_bytes(pickle.dumps(golden))
-    sampled, operations = golden.sampled()
-    return Summary(operations, sampled, len(golden.cuts), golden.verdict)
+    return Summary(len(golden.trace.ops), golden.sampled, len(golden.cuts), golden.verdict)
 
 
 def _sweep(name: str) -> Sweep:
