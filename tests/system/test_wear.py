@@ -49,10 +49,14 @@ AGENTS = {
 }
 
 
-@pytest.mark.parametrize("agent", AGENTS, ids=lambda agent: agent.__name__)
-def test_a_day_of_polls_writes_nothing(tmp_path, agent):
+@pytest.mark.parametrize(
+    "agent, board",
+    [*((agent, "ESP32_GENERIC") for agent in AGENTS), (mender, "RPI_PICO_W")],
+    ids=lambda each: getattr(each, "__name__", each),
+)
+def test_a_day_of_polls_writes_nothing(tmp_path, agent, board):
     with DevServer(tmp_path / "server", token_lifetime=1) as server:
-        lab = worn(tmp_path, server)
+        lab = worn(tmp_path, server, board=board)
         agent(lab)
         lab.meet()
         wear = count(lab)
