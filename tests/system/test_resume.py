@@ -5,10 +5,12 @@ Only firmware images that are not compressed are taken up after a restart: see d
 
 from __future__ import annotations
 
+import json
 import random
 
 import pytest
 from lab import GOOD, MURANO_HEAP, SECONDS, Lab, image, sha256
+from test_app_updates import pair
 from test_update import image_with
 
 STORAGE = "mender-artifact-storage"
@@ -95,8 +97,7 @@ def test_another_artifact_under_the_same_offer_is_taken_from_its_beginning(lab, 
     deployment = begun(lab, new)
     other = image("release-2", head="# another\n")
     path = lab.artifact("other", other, compression="none", artifact_name="release-2")
-    (stored,) = (lab.folder / "server" / "artifacts").iterdir()
-    stored.write_bytes(path.read_bytes())
+    replaced(lab, path)
     is_updated(lab, deployment, other)
     assert ranges(lab)[-1] is None
 
@@ -179,3 +180,62 @@ def test_a_deployment_that_is_no_longer_offered_is_not_downloaded_further(lab):
     lab.run(aborting)
     assert lab.server.statuses(deployment) == ["downloading"]
     assert len(ranges(lab)) == 1 and lab.slot() == "ota_0"
+
+
+# ---- what changes between the cut and the next start
+
+
+def replaced(lab, path):
+    """The server has another Artifact under the same URL."""
+    (stored,) = (lab.folder / "server" / "artifacts").iterdir()
+    stored.write_bytes(path.read_bytes())
+
+
+def is_refused(lab, deployment, why):
+    """Taken up, and refused all the same: what lay in the slot does not run."""
+    lab.run("failure")
+    statuses = lab.server.statuses(deployment)
+    assert statuses[-1] == "failure" and set(statuses[:-1]) == {"downloading"}, statuses
+    log = lab.log(deployment)
+    assert "taken up after a restart" in log and why in log, log
+    lab.meet()
+    assert lab.slot() == "ota_0"
+    assert lab.server.inventory(lab.device())["artifact_name"] == lab.settings["artifact_name"]
+
+
+def test_a_signature_counts_after_a_restart_as_well(lab, new):
+    (private, public), (stranger, _) = pair("p256"), pair("p256")
+    lab.flash(settings={"artifact_verify_keys": ["/key.pem"]}, files={"/key.pem": public})
+    lab.meet()
+    signed = lab.artifact("release-2", new, compression="none", key=private)
+    lab.server.upload(signed)
+    for name, key, why in (
+        ("unsigned", None, "expected a signed Artifact, got one without a signature"),
+        ("strange", stranger, "expected a signature of this manifest by one of 1 key(s)"),
+    ):
+        deployment = lab.server.deploy("release-2", [lab.device()])
+        cut(lab, 200)
+        forged = lab.artifact(name, new, compression="none", key=key, artifact_name="release-2")
+        replaced(lab, forged)
+        is_refused(lab, deployment, why)
+        replaced(lab, signed)
+    deployment = lab.server.deploy("release-2", [lab.device()])
+    cut(lab, 200)
+    is_updated(lab, deployment, new)
+    assert from_there(ranges(lab)[-1]) > CHECKPOINT
+
+
+def test_a_limit_that_was_raised_before_the_restart_counts(lab, new):
+    """Settings of equal length, so that they can be exchanged in the flash."""
+    key = "artifact_name"
+    without = {"wifi_password": "x" * len(key), "downgrade_key": ""}
+    with_it = {"wifi_password": "", "downgrade_key": key}
+    lab.flash(settings={"artifact_name": "2.0", **without})
+    lab.meet()
+    deployment = lab.deploy(lab.artifact("1.0", new, compression="none"))
+    cut(lab, 200)
+    texts = [json.dumps(each)[1:-1].encode() for each in (without, with_it)]
+    flash = lab.path.read_bytes()
+    assert flash.count(texts[0]) == 1
+    lab.path.write_bytes(flash.replace(*texts))
+    is_refused(lab, deployment, "expected artifact_name 2.0 or newer, got 1.0")
