@@ -16,6 +16,8 @@ import asyncio
 import copy
 import hashlib
 import json
+import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -28,6 +30,10 @@ from instar_tools.server.testing import DevServer
 # Columns that say when, and so differ between two servers that were told the same.
 _TIMES = {"created", "updated", "at", "finished", "modified", "uploaded"}
 _LISTENERS = ("murano_products",)
+# What a board measures, and so differs between two starts of the same.
+_MEASURED = {"heap_free", "rssi", "uptime"}
+_STATUS = re.compile(r"/deployments/device/deployments/([^/]+)/status$")
+_CONFLICT = 409
 _PASSES = 6  # of the event loop: accept, connect, read, act, answer, and one to spare
 
 Result = TypeVar("Result")
@@ -51,6 +57,7 @@ class Beliefs:
         self._tasks: set[asyncio.Task] = set()
         self.on_request: Callable[[str, bool], None] | None = None
         self._last: tuple[tuple[int, str], Snapshot] | None = None
+        self._refused: Counter[str] = Counter()
         self._act = server.server.faults.apply
         server.server.faults.apply = self._watched  # type: ignore[method-assign]
         self._call(self._hurry)
@@ -78,6 +85,9 @@ class Beliefs:
             self._tell(line, False)
             answer = await self._act(request, handler)
             self._tell(line, True)
+            report = _STATUS.search(request.path)
+            if report and answer.status == _CONFLICT:
+                self._refused[report[1]] += 1
             return answer
         finally:
             self._tasks.discard(task)
@@ -105,8 +115,9 @@ class Beliefs:
             rows = self._db.all(f"SELECT rowid AS row_, * FROM {table} ORDER BY rowid")
             names = ["row_", *self._columns(table)]
             tables[table] = names, [tuple(row) for row in rows]
-            kept = [at for at, name in enumerate(names) if name not in _TIMES]
-            said = [[row[at] for at in kept] for row in tables[table][1]]
+            kept = [at for at, name in enumerate(names) if name not in _TIMES and at]
+            steady = (row for row in rows if table != "inventory" or row["name"] not in _MEASURED)
+            said = [[row[at] for at in kept] for row in steady]
             digest.update(repr((table, said)).encode())
         plan = copy.deepcopy(self._dev.server.faults.plan)
         digest.update(repr(plan).encode())
@@ -136,6 +147,7 @@ class Beliefs:
         run.execute("PRAGMA foreign_keys = ON")
         self._dev.server.faults.plan = copy.deepcopy(snapshot.faults)
         self._dev.server.recorder.entries.clear()
+        self._refused.clear()
         self._last = None
 
     def settle(self) -> None:
@@ -159,8 +171,9 @@ class Beliefs:
 
     def view(self) -> dict[str, Any]:
         """devices (as the management API shows them, with auth_sets), deployments by id
-        (statuses as the device sent them, aborted, log), inventory by device and name, murano
-        (the product `lab`: by identity), magistrala (messages)."""
+        (statuses as the device sent them, aborted, log; refused: reports that came after that in
+        this run), inventory by device and name but for what is measured, murano (the product
+        `lab`: by identity), magistrala (messages)."""
         return self._call(self._view)
 
     def _view(self) -> dict[str, Any]:
@@ -178,7 +191,8 @@ class Beliefs:
         return self._db.all("SELECT id FROM deployments ORDER BY rowid")
 
     def _inventory(self, device: str) -> dict[str, Any]:
-        return {item["name"]: item["value"] for item in self._dev.server.devices.inventory(device)}
+        found = self._dev.server.devices.inventory(device)
+        return {item["name"]: item["value"] for item in found if item["name"] not in _MEASURED}
 
     def _deployment(self, deployment: str) -> dict[str, Any]:
         history = self._dev.server.rollouts.history(deployment)
@@ -187,6 +201,7 @@ class Beliefs:
         return {
             "statuses": [entry["status"] for entry in history if entry["sender"] == "device"],
             "history": [(entry["sender"], entry["status"]) for entry in history],
+            "refused": self._refused[deployment],
             "aborted": row is not None and row["aborted"] is not None,
             "log": [entry["message"] for row in logs for entry in json.loads(row["messages"])],
         }

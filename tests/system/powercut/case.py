@@ -20,6 +20,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from .chip import BLANK, RECORDS, SECTOR, Chip
 from .oracle import Finding
 from .scenario import Scenario
@@ -92,3 +94,18 @@ def came_to_rest(name: str, folder: Path) -> Case:
         scenario.during(world.lab)
         ran = world.boot_until_quiet(scenario.max_boots)
         return Case(scenario, world.flash(), world.view(scenario), ran)
+
+
+def fixture(name: str):
+    """For the tests of a module: the scenario's run, under the first word of its name."""
+
+    @pytest.fixture(scope="module", name=name.partition("-")[0])
+    def case(tmp_path_factory) -> Case:
+        return came_to_rest(name, tmp_path_factory.mktemp(name))
+
+    return case
+
+
+def texts(case: Case, kind: str) -> str:
+    """Of its findings of this kind, one a line."""
+    return "\n".join(finding.text for finding in case.judged() if finding.kind == kind)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import binascii
 import functools
+import hashlib
 import json
 import struct
 from collections.abc import Callable
@@ -78,6 +79,16 @@ class Chip:
         if not valid:
             return "ota_0"
         return f"ota_{max(valid, key=lambda entry: entry.sequence).slot(2)}"
+
+    def fixed(self) -> str:
+        """A digest of everything that no program on the board may change: all but the slots, which
+        of them is started, and the file system."""
+        at, size, _ = self.vfs()
+        changing = [self.rows[label] for label in ("otadata", "ota_0", "ota_1") if self.rows]
+        found = bytearray(self.flash)
+        for begin, length in [*changing, (at, size)]:
+            found[begin : begin + length] = bytes(length)
+        return hashlib.sha256(found).hexdigest()
 
     # ---- file system
 

@@ -135,13 +135,36 @@ _ALL = (
         "older-step-counts",
         "of the journal's two records the one that was written earlier is believed",
         ("firmware-crash", "firmware-unwell", "app-bad"),
-        (("journal.py", "_key(self.id) and step[1] > self.writes:", "_key(self.id):"),),
+        (("journal.py", 'and step["writes"] > found.get("writes", 0):', ":"),),
     ),
     Mutant(
         "install-not-undone",
         "an install that was cut is not taken back, but reported as failed",
         ("single-file", "app-good", "firmware-good"),
         (("states.py", '"install": "rollback",', '"install": "cleanup",'),),
+    ),
+    Mutant(
+        "restart-fails",
+        "a download that a restart ended is refused when it is offered again",
+        ("single-file", "firmware-good", "app-good"),
+        (("intake.py", "if tries > MAX_STARTS:", "if tries > 0:"),),
+    ),
+    Mutant(
+        "abort-says-more",
+        "after a restart an aborted update is reported as failed",
+        ("firmware-aborted", "directory-aborted"),
+        (
+            (
+                "closing.py",
+                'if journal.verdict != "aborted" and not journal.reported:',
+                "if (journal.verdict != 'aborted' or journal.starts) and not journal.reported:",
+            ),
+            (
+                "closing.py",
+                "courier.report, journal.id, journal.verdict)",
+                "courier.report, journal.id, journal.verdict.replace('aborted', 'failure'))",
+            ),
+        ),
     ),
     Mutant(
         "journal-before-report",

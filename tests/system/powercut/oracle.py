@@ -11,7 +11,6 @@ Each check gives a list of findings; scenarios.py puts them together. A finding 
 
 from __future__ import annotations
 
-import binascii
 import json
 import re
 from collections.abc import Collection, Mapping
@@ -26,6 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from .chip import BLANK, NEW, PENDING, RECORDS, Chip, Damaged
+from .evidence import is_step
 
 if TYPE_CHECKING:
     from .world import Ran
@@ -38,7 +38,14 @@ JOURNAL = ("update", "step", "download")
 # (its answer was lost with the power), and after the reboot it is installing once more.
 _ORDER = {SUCCESS: re.compile(r"d+i+(r+i+)?s+"), FAILURE: re.compile(r"d+(i+(r+i*)?)?f+")}
 _UNFINISHED = re.compile(r"(d+(i+(r+i*)?)?)?")
-_DIGEST = 32  # bytes at the end of an image
+# Why an update failed whose power was cut, in the words of lib/instar/restart.py and update.py.
+RESTARTS = (
+    "the board started again during",
+    "starts without a proof",
+    "the new software does not run",
+    "the new software was committed, but the old software runs",
+)
+_UPDATES = 16
 _MARK = "."  # begins the keys of the provides record that are the board's own
 
 
@@ -103,6 +110,23 @@ def settled(chip: Chip) -> list[Finding]:
     ]
 
 
+def counted(chip: Chip) -> list[Finding]:
+    """The sequence numbers in otadata are as small as a few updates make them, and two."""
+    if not chip.firmware_slots:
+        return []
+    found = [entry.sequence for entry in chip.entries() if entry.intact]
+    if len(set(found)) == len(found) and all(0 < number <= _UPDATES for number in found):
+        return []
+    return [Finding(BRICK, f"the sequence numbers in otadata are {found}")]
+
+
+def untouched(chip: Chip, expected: str) -> list[Finding]:
+    """What no update may change is as it was: the boot loader, the partition table, nvs."""
+    if chip.fixed() == expected:
+        return []
+    return [Finding(BRICK, "the flash was changed where nothing of an update is")]
+
+
 def image(chip: Chip, expected: bytes | None) -> list[Finding]:
     """The slot that runs begins with exactly this image."""
     if expected is None or chip.partition(chip.running()).startswith(expected):
@@ -155,12 +179,15 @@ def records(chip: Chip, allowed: Collection[str]) -> list[Finding]:
 
 
 def closed(chip: Chip) -> list[Finding]:
-    """No update is open. A download is none: it is not taken up unless the server offers it, and
-    the record of its steps is regarded only beside the other."""
-    record = chip.json_record("update") or {}
-    if record.get("state") in (None, "download"):
-        return []
-    return [Finding(UNSTABLE, f"an update is open in {record['state']}")]
+    """No update is open: of the journal at most the record of its steps is there, which counts
+    only beside the other one, and that of a download, which has to be offered again."""
+    findings = []
+    record, step = chip.json_record("update"), chip.json_record("step")
+    if record is not None:
+        findings.append(Finding(UNSTABLE, f"an update is open in {record.get('state')}"))
+    if step is not None and not is_step(step):
+        findings.append(Finding(BRICK, f"the record of the steps holds {step}"))
+    return findings
 
 
 def provides(chip: Chip, expected: Mapping[str, str], first: str) -> list[Finding]:
@@ -180,20 +207,6 @@ def committed(chip: Chip, expected: Mapping[str, str]) -> list[Finding]:
     if found == dict(expected):
         return []
     return [Finding(LIE, f"the provides are those of {found}, but {dict(expected)} runs")]
-
-
-def digest(image: bytes) -> str:
-    """What an image is known by: the SHA-256 that it ends in."""
-    return image[-_DIGEST:].hex()
-
-
-def sizes(slot: str, files: Mapping[str, bytes]) -> str:
-    """What an application slot is known by at a start: a sum over its files' names and sizes."""
-    total = sum(
-        binascii.crc32(b"/%s/%s (%d,)" % (slot.encode(), name.encode(), len(data)))
-        for name, data in files.items()
-    )
-    return f"{slot}:{total & 0xFFFFFFFF}"
 
 
 # ---- what the server believes
@@ -221,14 +234,20 @@ def verdict(view: Mapping[str, Any], deployment: str) -> str | None:
     return ends[0] if ends else ABORTED if found["aborted"] else None
 
 
-def log(view: Mapping[str, Any], deployment: str, words: str) -> list[Finding]:
-    """A failure has a log, and it says why."""
+def refused(view: Mapping[str, Any], deployment: str) -> list[Finding]:
+    """From one start on, a board learns at most once that its deployment was aborted."""
+    count = view["deployments"][deployment]["refused"]
+    return [] if count <= 1 else [Finding(LIE, f"{count} reports came after the abort")]
+
+
+def log(view: Mapping[str, Any], deployment: str, words: Collection[str]) -> list[Finding]:
+    """A failure has a log, and it says why, in one of these words."""
     if verdict(view, deployment) != FAILURE:
         return []
     messages = view["deployments"][deployment]["log"] or []
-    if any(words in message for message in messages):
+    if any(word in message for message in messages for word in words):
         return []
-    return [Finding(LIE, f"the log does not say {words!r}: {messages}")]
+    return [Finding(LIE, f"the log says none of {list(words)}: {messages}")]
 
 
 def inventory(

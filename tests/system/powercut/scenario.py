@@ -25,7 +25,7 @@ from instar_tools.server.testing import DevServer
 from instar_tools.simulated.board_kinds import KINDS
 from instar_tools.simulated.flash_builder import write_flash
 
-from . import oracle
+from . import evidence, oracle
 from .chip import BLANK, RECORDS, VALID, Chip, Damaged
 from .oracle import BRICK, LIE, Finding, Outcome
 from .software import Mutation, pico_root
@@ -72,6 +72,11 @@ class Scenario:
         """More of the server's for `view`."""
         return {}
 
+    def owed(self, flash: bytes, view: Mapping[str, Any], cuts: int) -> str | None:
+        """What has to come of it where the power was cut here, if that is certain: an Outcome's
+        name. cuts: so many there were, this one included."""
+        return None
+
     def judge(self, flash: bytes, view: Mapping[str, Any], ran: Ran) -> list[Finding]:
         """Everything that is wrong with a board that came to rest."""
         chip = Chip(flash)
@@ -79,6 +84,7 @@ class Scenario:
         if findings:
             return findings
         findings = oracle.records(chip, (*_ALWAYS, *self.records))
+        findings += oracle.untouched(chip, self.kept["fixed"])
         if any(finding.kind == BRICK for finding in findings):
             return findings
         try:
@@ -91,6 +97,7 @@ class Scenario:
         return [
             *oracle.chosen(chip, ran),
             *oracle.settled(chip),
+            *oracle.counted(chip),
             *oracle.closed(chip),
             *oracle.identity(chip, view),
         ]
@@ -101,7 +108,8 @@ class Update(Scenario):
     """One deployment. kept: `deployment`, its id; `old` and `new`, each an Outcome.
 
     ends: what is allowed to be there at the end; the last of these is what comes of it where no
-    power is cut. words: what the log of a failure has to say.
+    power is cut. words: what the log of a failure has to say, where there may be one without a
+    power cut.
     """
 
     ends: tuple[str, ...] = ("old", "new")
@@ -110,17 +118,36 @@ class Update(Scenario):
     def check(self, chip: Chip, view: Mapping[str, Any], ran: Ran) -> list[Finding]:
         findings = super().check(chip, view, ran)
         findings += oracle.statuses(view, self.kept["deployment"])
-        findings += oracle.log(view, self.kept["deployment"], self.words)
+        findings += oracle.refused(view, self.kept["deployment"])
+        words = [self.words] if self.words else []
+        words += oracle.RESTARTS if ran.cuts else []
+        findings += oracle.log(view, self.kept["deployment"], words)
         runs = next((end for end in ("old", "new") if self.is_there(chip, self.kept[end])), None)
         if runs not in self.ends:
             text = f"what runs is {runs or 'neither the old nor the new'}: expected {self.ends}"
             return [*findings, Finding(BRICK, text)]
         if not ran.cuts and runs != self.ends[-1]:
             findings.append(Finding(BRICK, f"the {runs} one is there, though no power was cut"))
+        if ran.owed and runs != ran.owed:
+            text = f"the {runs} one is there, though the cut was no reason for it"
+            findings.append(Finding(BRICK, text))
         final = oracle.verdict(view, self.kept["deployment"])
         if (final == oracle.SUCCESS) != (runs == "new"):
             findings.append(Finding(LIE, f"the server has {final}, but the {runs} one is there"))
         return findings + self.matches(chip, view, self.kept[runs])
+
+    def owed(self, flash: bytes, view: Mapping[str, Any], cuts: int) -> str | None:
+        if self.ends[-1] != "new":
+            return None
+        chip, deployment = Chip(flash), self.kept["deployment"]
+        statuses = view["deployments"][deployment]["statuses"]
+        committed = self.is_committed(chip)
+        certain = evidence.has_to_succeed(chip, statuses, deployment, committed, cuts)
+        return "new" if certain else None
+
+    def is_committed(self, chip: Chip) -> bool:
+        """Whether new software that was proven cannot be lost any more by a restart."""
+        return True
 
     def is_there(self, chip: Chip, outcome: Outcome) -> bool:
         """Whether this is what the board came out with, judged by the one thing that decides."""
@@ -161,7 +188,7 @@ class Update(Scenario):
     def _meet(self, lab: Lab) -> None:
         attend(lab)
         lab.meet()
-        self.kept["files"] = files_of(_read(lab))
+        self.kept.update(files=files_of(_read(lab)), fixed=Chip(_read(lab)).fixed())
 
     def deploy(self, lab: Lab, artifact: Path, old: Outcome, new: Outcome) -> None:
         """Offer it, and keep what may come of it."""

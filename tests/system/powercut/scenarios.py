@@ -17,7 +17,7 @@ from instar_tools import slot_builder
 from instar_tools.artifact_writer import Content
 
 from . import oracle
-from .chip import Chip
+from .chip import VALID, Chip
 from .oracle import Outcome
 from .scenario import FIRST, SECOND, Scenario, Update, attend
 from .services import Bootstrap, Identity, Outbox, Token
@@ -29,9 +29,11 @@ from .software import (
     WELL,
     Mutation,
     app,
+    digest,
     esp32_slot,
     firmware,
     pico_slot,
+    sizes,
 )
 
 SLOTS = ((0x10000, 0x190000), (0x190000, 0x310000))
@@ -68,11 +70,16 @@ class Firmware(Update):
             lab,
             lab.artifact(SECOND, new, compression=self.compression),
             Outcome(_OLD, files, old),
-            Outcome(provides, files, new, committed={"rootfs-image": oracle.digest(new)}),
+            Outcome(provides, files, new, committed={"rootfs-image": digest(new)}),
         )
 
     def during(self, lab: Lab) -> None:
         attend(lab, self.abort_after)
+
+    def is_committed(self, chip: Chip) -> bool:
+        # Until it is marked valid each reset takes the boot loader back to the old image.
+        valid = max((e for e in chip.entries() if e.valid), key=lambda e: e.sequence, default=None)
+        return valid is not None and valid.state == VALID and self.is_there(chip, self.kept["new"])
 
 
 @dataclass(frozen=True)
@@ -104,7 +111,7 @@ class App(Update):
                 files | {f"/{slot}/{name}": data for name, data in new.items()},
                 image,
                 (slot,),
-                {APP: oracle.sizes(slot, new)},
+                {APP: sizes(slot, new)},
             ),
         )
 
@@ -205,18 +212,20 @@ _NEXT = ((f"{_FOLDER}/index.html", b"<p>two</p>" * 200), (f"{_FOLDER}/js/b.js", 
 
 _ALL: tuple[Scenario, ...] = (
     Firmware("firmware-good"),
-    Firmware("firmware-crash", source=CRASHES, home=1, ends=("old",)),
-    Firmware("firmware-unwell", source=UNWELL, home=1, ends=("old",)),
-    Firmware("firmware-hang", source=HANGS, ends=("old",), watchdog=3, waits=True),
+    Firmware("firmware-crash", source=CRASHES, home=1, ends=("old",), words="no sensor"),
+    Firmware("firmware-unwell", source=UNWELL, home=1, ends=("old",), words="not well"),
+    Firmware(
+        "firmware-hang", source=HANGS, ends=("old",), words="watchdog", watchdog=3, waits=True
+    ),
     Firmware("firmware-none", compression="none", ballast=_BALLAST),
     Firmware("firmware-aborted", abort_after="installing", ends=("old",)),
     App("app-good"),
-    App("app-bad", source=UNWELL, ends=("old",)),
+    App("app-bad", source=UNWELL, ends=("old",), words="not well"),
     # The new one, too: where the power fails before "rebooting" is told, it never is, and this
     # operator never aborts.
     App("app-aborted", abort_after="rebooting", ends=("new", "old")),
     App("pico-app-good", PICO),
-    App("pico-app-bad", PICO, source=CRASHES, ends=("old",)),
+    App("pico-app-bad", PICO, source=CRASHES, ends=("old",), words="no sensor"),
     Files("single-file", before=_NIGHT, after=_DAY),
     Files("single-file-new", after=_DAY),
     Files("directory", kind="directory", before=_SITE, after=_NEXT),

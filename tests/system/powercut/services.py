@@ -33,7 +33,8 @@ class Kept(Scenario):
 
     def keep(self, lab: Lab, image: bytes) -> None:
         attend(lab)
-        self.kept.update(image=image, files=files_of(lab.path.read_bytes()))
+        flash = lab.path.read_bytes()
+        self.kept.update(image=image, files=files_of(flash), fixed=Chip(flash).fixed())
 
     def check(self, chip: Chip, view: Mapping[str, Any], ran: Ran) -> list[Finding]:
         return [
@@ -111,7 +112,8 @@ class Token(Kept):
         attend(lab, accept=lambda: lab.server.reset_identity("lab", lab.mac))
 
     def common(self, chip: Chip, view: Mapping[str, Any], ran: Ran) -> list[Finding]:
-        findings = [*oracle.chosen(chip, ran), *oracle.settled(chip), *oracle.closed(chip)]
+        findings = [*oracle.chosen(chip, ran), *oracle.settled(chip)]
+        findings += [*oracle.counted(chip), *oracle.closed(chip)]
         kept = [chip.json_record(name) for name in chip.records() if name.startswith("murano-")]
         if len(kept) != 1 or list(kept[0]) != ["token"]:
             shown = [sorted(record) for record in kept]  # no token goes into a report

@@ -11,11 +11,14 @@ use instead of them.
 
 from __future__ import annotations
 
+import binascii
 import random
 from collections.abc import Callable, Collection, Mapping
 
 from instar_tools import image_builder, sets, slot_builder
 from instar_tools.paths import BOARDS, FIRMWARE, LIB
+
+_DIGEST = 32  # bytes at the end of an image
 
 Sources = dict[str, bytes]
 Mutation = Callable[[Sources], Sources]
@@ -100,3 +103,17 @@ def _mutated(files: Mapping[str, bytes], mutation: Mutation | None) -> Sources:
 def library() -> Sources:
     """All sources of lib/, by their paths there."""
     return {path.relative_to(LIB).as_posix(): path.read_bytes() for path in LIB.rglob("*.py")}
+
+
+def digest(image: bytes) -> str:
+    """What an image is known by: the SHA-256 that it ends in."""
+    return image[-_DIGEST:].hex()
+
+
+def sizes(slot: str, files: Mapping[str, bytes]) -> str:
+    """What an application slot is known by at a start: a sum over its files' names and sizes."""
+    total = sum(
+        binascii.crc32(b"/%s/%s (%d,)" % (slot.encode(), name.encode(), len(data)))
+        for name, data in files.items()
+    )
+    return f"{slot}:{total & 0xFFFFFFFF}"

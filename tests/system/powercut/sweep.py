@@ -30,7 +30,6 @@ from .trace import Cut, Recording, Trace
 from .world import Ran, World
 
 CHAIN = 5  # cuts in a row
-_SETTLED = ("devices", "deployments")  # of the view: what another start must not change
 
 
 @dataclass(frozen=True)
@@ -110,10 +109,11 @@ class _Attempt:
     ) -> None:
         self._world, self._scenario, self._path = world, scenario, path
         self._started = time.monotonic()
+        owed = scenario.owed(world.flash(), world.view(scenario), len(path)) if path else None
         scenario.during(world.lab)
         recording = Recording(world) if recorded else None
         self.ran = world.boot_until_quiet(scenario.max_boots)
-        self.ran.cuts = [cut.label for cut in path]
+        self.ran.cuts, self.ran.owed = [cut.label for cut in path], owed
         self.trace = recording.end() if recording else None
 
     def judged(self) -> Verdict:
@@ -135,9 +135,9 @@ class _Attempt:
         if after != flash:
             yield Finding(UNSTABLE, f"another start changed the flash{_first(flash, after)}")
         believed = self._world.view(self._scenario)
-        for part in _SETTLED:
-            if believed[part] != view[part]:
-                text = f"another start changed the server's {part}: {view[part]} became"
+        for part, before in view.items():
+            if believed[part] != before:
+                text = f"another start changed the server's {part}: {before} became"
                 yield Finding(UNSTABLE, f"{text} {believed[part]}")
 
 

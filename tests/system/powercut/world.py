@@ -37,13 +37,14 @@ SECONDS = 60  # a limit for a board that never comes to an end, not a measure
 class Ran:
     """boots: how many there were. slot: of the last one, None on a board without. quiet: whether
     it came to an end; why: if not, what the simulator says of it. cuts: labels of the power cuts
-    that led here."""
+    that led here. owed: what has to come of it after them, if that is certain."""
 
     boots: int
     slot: str | None
     quiet: bool
     why: str = ""
     cuts: list[str] = field(default_factory=list)
+    owed: str | None = None
 
 
 class NamedLab(Lab):
