@@ -31,9 +31,9 @@ Attack = Callable[[], Iterable[bytes | float]]
 
 
 class HostileServer:
-    """struck: how many attacks were made. requests: (method, path, headers) of everything that
-    came. taken: bytes that the last attack got rid of. change(path, body): what becomes of the
-    answers that are passed on."""
+    """struck: how many attacks were made; armed: how many were not yet. requests: (method, path,
+    headers) of everything that came. taken: bytes that the last attack got rid of. change(path,
+    body): what becomes of the answers that are passed on."""
 
     def __init__(self, server: DevServer) -> None:
         self._server = server
@@ -55,11 +55,15 @@ class HostileServer:
     def __exit__(self, *_: object) -> None:
         self._listener.close()
 
-    def arm(self, match: str, attack: Attack) -> None:
-        """The next request of which "METHOD path" matches gets what the attack gives: bytes, and
+    @property
+    def armed(self) -> int:
+        return len(self._plan)
+
+    def arm(self, match: str, attack: Attack, times: int = 1) -> None:
+        """The next requests of which "METHOD path" matches get what the attack gives: bytes, and
         seconds to wait before the next."""
         with self._lock:
-            self._plan.append((match, attack))
+            self._plan += [(match, attack)] * times
 
     def _accept(self) -> None:
         while True:
@@ -178,6 +182,11 @@ def dripping(start: bytes, again: bytes, seconds: float) -> Attack:
             yield again
 
     return send
+
+
+def redirect(url: str) -> Attack:
+    """To there."""
+    return exactly(ok(b"", f"Location: {url}", status="302 Found"))
 
 
 def ok(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
