@@ -172,7 +172,7 @@ def test_who_takes_a_connection_and_says_nothing(plain_world, link):
 @pytest.mark.parametrize("damage, compression", [(garbage, "gzip"), (double, "none")])
 def test_without_tls_damage_is_seen_by_the_sums_alone(plain_world, damage, compression):
     """What came before it cannot be told from it: the Artifact is refused, the next one is not."""
-    runs = plain_world.update().name
+    runs = plain_world.server.inventory(plain_world.lab.device())["artifact_name"]
     story = plain_world.update(storage=[damage(After(100_000, DOWN))], compression=compression)
     assert story.ended and story.struck == [damage.__name__]
     assert story.statuses == ["downloading", "failure"]
