@@ -172,8 +172,8 @@ class Beliefs:
     def view(self) -> dict[str, Any]:
         """devices (as the management API shows them, with auth_sets), deployments by id
         (statuses as the device sent them, aborted, log; refused: reports that came after that in
-        this run), inventory by device and name but for what is measured, murano (the product
-        `lab`: by identity), magistrala (messages)."""
+        this run), inventory by device and name, murano (the product `lab`: by identity; of a
+        history each value once), magistrala (messages). What is measured is left out."""
         return self._call(self._view)
 
     def _view(self) -> dict[str, Any]:
@@ -210,13 +210,26 @@ class Beliefs:
         service = self._dev.server.murano.services.get("lab")
         if service is None:
             return {}
-        found = {}
+        found, past = {}, service.resources.history
         for entry in service.identities.list():
             name = entry["identity"]
             history = {
-                alias: [value for _, value in service.resources.history(name, alias)]
+                # At each start a board tells the same once more.
+                alias: list(dict.fromkeys(_steady(x) for _, x in past(name, alias)))
                 for alias in service.product.resources
             }
-            resources = service.resources.all(name)
+            held = service.resources.all(name)
+            resources = {alias: _steady(value) for alias, value in held.items()}
             found[name] = {"state": entry["state"], "resources": resources, "history": history}
         return found
+
+
+def _steady(value: Any) -> Any:
+    # A value of a resource without what is measured.
+    try:
+        said = json.loads(value)
+    except (TypeError, ValueError):
+        return value
+    if not isinstance(said, dict):
+        return value
+    return json.dumps({name: said[name] for name in sorted(said.keys() - _MEASURED)})

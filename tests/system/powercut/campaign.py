@@ -67,10 +67,17 @@ class Report:
 
 
 class Campaign:
-    """See the module. root: an empty folder. told: called with lines for people."""
+    """See the module. root: an empty folder. told: called with lines for people.
+    keep: a folder for the states that are bad."""
 
     def __init__(
-        self, root: Path, names: Sequence[str], jobs: int, seed: int, told: Callable[[str], None]
+        self,
+        root: Path,
+        names: Sequence[str],
+        jobs: int,
+        seed: int,
+        told: Callable[[str], None],
+        keep: Path | None = None,
     ) -> None:
         self.names, self.jobs, self.seed, self.told = names, jobs, seed, told
         self.report = Report(seed)
@@ -79,7 +86,7 @@ class Campaign:
             jobs,
             mp_context=multiprocessing.get_context("spawn"),
             initializer=workers.begin,
-            initargs=(root, seed),
+            initargs=(root, seed, keep),
         )
 
     def run(self, mutants: Iterable[str], soak: int, depth2: int | None, seconds: float) -> Report:

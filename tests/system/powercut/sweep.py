@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .failed import Failed
 from .oracle import UNSTABLE, Finding
 from .scenario import Scenario
 from .software import Mutation
@@ -45,6 +46,17 @@ class Verdict:
     @property
     def label(self) -> str:
         return " > ".join(self.path) or "no cut"
+
+
+@dataclass(frozen=True)
+class Told:
+    """A verdict with what the board said, the other lines of its console, and what the server has
+    of the deployments."""
+
+    verdict: Verdict
+    said: list[str]
+    console: list[str]
+    deployments: list[dict[str, Any]]
 
 
 @dataclass
@@ -125,6 +137,12 @@ class _Attempt:
         digest = self._path[-1].digest if self._path else b""
         return Verdict(tuple(self.ran.cuts), tuple(findings), self.ran, seconds, digest)
 
+    def told(self) -> Told:
+        """The verdict, and what there was to read."""
+        said, console = self._world.lab.said(), list(self._world.lab.console)
+        view = self._world.view(self._scenario)
+        return Told(self.judged(), said, console, list(view["deployments"].values()))
+
     def _once_more(self, flash: bytes, view: dict[str, Any]) -> Iterator[Finding]:
         again = self._world.boot_until_quiet(self._scenario.max_boots)
         if not again.quiet:
@@ -146,11 +164,19 @@ def _first(old: bytes, new: bytes) -> str:
     return f" from {at:#x} on: {old[at : at + 16].hex()} became {new[at : at + 16].hex()}"
 
 
+def again(file: Path, folder: Path) -> Told:
+    """Recover once more from a state that was kept."""
+    failed = Failed.load(file)
+    with failed.world(folder) as world:
+        return _Attempt(world, failed.scenario, path=failed.path).told()
+
+
 class Sweep:
     """Recoveries of one golden run's states, in a world of its own."""
 
-    def __init__(self, golden: Golden, folder: Path) -> None:
-        self.golden = golden
+    def __init__(self, golden: Golden, folder: Path, keep: Path | None = None) -> None:
+        """keep: a folder for the states that are found to be bad; see failed.py."""
+        self.golden, self._keep = golden, keep
         self.scenario = golden.scenario
         self.world = World(folder, self.scenario.board, like=golden.server)
 
@@ -162,12 +188,18 @@ class Sweep:
 
     def check(self, cut: Cut) -> Verdict:
         """Recover from one of the golden run's cuts."""
-        return self._run(self.golden.trace, cut).judged()
+        return self._judged(self.golden.trace, cut)
 
     def _run(self, trace: Trace, *path: Cut, recorded: bool = False) -> _Attempt:
         # trace: that of the last cut.
         self.world.load(*trace.state(path[-1]))
         return _Attempt(self.world, self.scenario, recorded, path)
+
+    def _judged(self, trace: Trace, *path: Cut) -> Verdict:
+        verdict = self._run(trace, *path).judged()
+        if verdict.findings and self._keep:
+            Failed.of(self.golden, path, *trace.state(path[-1])).save(self._keep)
+        return verdict
 
     def _trace(self, trace: Trace, *path: Cut) -> Trace:
         recorded = self._run(trace, *path, recorded=True).trace
@@ -184,7 +216,7 @@ class Sweep:
         fresh = [found for found in self._cuts(trace) if found.digest not in seen]
         chosen = draw.sample(fresh, min(count, len(fresh)))
         seen |= {found.digest for found in chosen}
-        return [self._run(trace, cut, found).judged() for found in chosen]
+        return [self._judged(trace, cut, found) for found in chosen]
 
     def chain(self, draw: random.Random, length: int = CHAIN) -> Verdict:
         """Cuts in a row: each falls anywhere in the recovery from the one before."""
@@ -192,11 +224,10 @@ class Sweep:
         while len(path) < length:
             trace = self._trace(trace, *path)
             path.append(draw.choice(self._cuts(trace)))
-        return self._run(trace, *path).judged()
+        return self._judged(trace, *path)
 
-    def find(self, labels: Sequence[str]) -> Iterator[tuple[Verdict, list[str], list[str]]]:
-        """Go a path of labels; the verdict at the end of each, what the board said, and the
-        other lines of its console.
+    def find(self, labels: Sequence[str]) -> Iterator[Told]:
+        """Go a path of labels, and tell what became of the board after each.
 
         Raises:
             LookupError: no state has this label.
@@ -210,7 +241,6 @@ class Sweep:
                 raise LookupError(f"no state {label!r} here; there are {like}")
             path = (*path, cut)
             attempt = self._run(trace, *path, recorded=True)
-            said, console = self.world.lab.said(), list(self.world.lab.console)
             assert attempt.trace is not None
             trace = attempt.trace
-            yield attempt.judged(), said, console
+            yield attempt.told()

@@ -7,17 +7,19 @@ over its whole run, and two planted bugs have to be caught.
 from __future__ import annotations
 
 import random
+import shutil
 from dataclasses import dataclass, replace
 
 import pytest
 
 from . import workers
-from .mutants import MUTANTS, Mutant
+from .mutant import Mutant
+from .mutants import MUTANTS
 from .oracle import UNSTABLE
 from .scenario import Scenario
 from .scenarios import SCENARIOS
 from .software import WELL, firmware
-from .sweep import Golden, Sweep, make_keys, prepare
+from .sweep import Golden, Sweep, again, make_keys, prepare
 from .trace import Recording
 from .world import World
 
@@ -80,8 +82,14 @@ def test_a_planted_bug_is_caught(tmp_path, keys, name):
     scenario = SCENARIOS[mutant.scenarios[0]]
     golden = prepare(tmp_path / "golden", scenario, keys, mutant.mutation)
     assert not golden.verdict.findings, "it shows without a power cut"
-    with Sweep(golden, tmp_path / "sweep") as sweep:
-        assert any(sweep.check(cut).findings for cut in golden.by_risk(SEED))
+    with Sweep(golden, tmp_path / "sweep", tmp_path / "bad") as sweep:
+        verdicts = (sweep.check(cut) for cut in golden.by_risk(SEED))
+        found = next(verdict for verdict in verdicts if verdict.findings)
+    # And it is there again, long after the sweep.
+    shutil.rmtree(golden.server)
+    (file,) = (tmp_path / "bad").iterdir()
+    verdict = again(file, tmp_path / "again").verdict
+    assert (verdict.label, verdict.findings) == (found.label, found.findings)
 
 
 def test_a_bug_that_shows_without_a_power_cut_is_not_caught_by_one(tmp_path, monkeypatch):

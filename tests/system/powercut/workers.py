@@ -19,7 +19,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from .mutants import MUTANTS, Mutant
+from .mutant import Mutant
+from .mutants import MUTANTS
 from .oracle import Finding
 from .scenarios import SCENARIOS
 from .sweep import Golden, Sweep, Verdict, prepare
@@ -58,13 +59,15 @@ class _Place:
 
     root: Path
     seed: int
+    keep: Path | None = None
     sweeps: dict[str, Sweep] = {}
     seen: dict[str, set[bytes]] = {}
 
 
-def begin(root: Path, seed: int) -> None:
-    """Of a process: ``root`` has the keys, and gets everything else."""
-    _Place.root, _Place.seed = root, seed
+def begin(root: Path, seed: int, keep: Path | None = None) -> None:
+    """Of a process: ``root`` has the keys, and gets everything else but the states that are bad,
+    which go to ``keep``."""
+    _Place.root, _Place.seed, _Place.keep = root, seed, keep
 
 
 def _own(name: str) -> Path:
@@ -89,7 +92,7 @@ def record(name: str) -> Summary:
 def _sweep(name: str) -> Sweep:
     if name not in _Place.sweeps:
         golden: Golden = pickle.loads(_golden(name).read_bytes())
-        _Place.sweeps[name] = Sweep(golden, _own(name))
+        _Place.sweeps[name] = Sweep(golden, _own(name), _Place.keep)
         _Place.seen[name] = {cut.digest for cut in golden.cuts}
     return _Place.sweeps[name]
 
