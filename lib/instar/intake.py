@@ -25,7 +25,8 @@ class Intake:
         self._make = make
         self._note = note
         self._deployment = None
-        self._checkpoint = None
+        self._tries = 0
+        self._checkpoint = None  # not in the heap where there is none
         self.sink = None  # of the file that is open
         self.size = 0  # of that file
         self.reader = None  # of what comes; the first bytes make it
@@ -37,16 +38,21 @@ class Intake:
         """tries: downloads of this deployment that a restart ended so far. Raises Rejected for
         what is not asked for once more: too many of them came no further.
         """
-        self._deployment, self.reader = deployment, None
-        try:
-            from .checkpoint import Checkpoint
-
-            self._checkpoint = Checkpoint(self._settings.store, deployment.id, tries)
+        self._deployment, self._tries, self.reader = deployment, tries, None
+        if tries and self._have_checkpoint():
             tries -= self._checkpoint.tries
-        except ImportError:
-            pass  # without the part for firmware no download is taken up after a restart
         if tries > MAX_STARTS:
             raise Rejected(f"the board restarted {tries} times while downloading")
+
+    def _have_checkpoint(self):
+        if not self._checkpoint:
+            try:
+                from .checkpoint import Checkpoint
+            except ImportError:  # instar without its part for firmware
+                return False
+            store = self._settings.store
+            self._checkpoint = Checkpoint(store, self._deployment.id, self._tries)
+        return True
 
     async def fetch(self, courier):
         """Take in the whole Artifact; the provides after it. Raises what courier.fetch and the
@@ -155,13 +161,14 @@ class Intake:
 
     def _open_file(self, name, size):
         at = self.reader.offset()
-        if self._checkpoint and at is not None:
+        if at is not None:
             self.installer.mark = lambda done: self._mark(at, size, done)
         self.sink, self.size = self.installer.download(name, size), size
         return self.sink
 
     def _mark(self, at, size, done):
-        self._keep(lambda: self._checkpoint.put(self.manifest(), at, size, done))
+        if self._have_checkpoint():
+            self._keep(lambda: self._checkpoint.put(self.manifest(), at, size, done))
 
     def _keep(self, write):
         try:

@@ -74,7 +74,7 @@ class Proof:
                 if isinstance(error, MemoryError):
                     memory.release(memory.FULL_WINDOW)  # no download before this is over
                 why = str(error) or repr(error)
-                self._note("warning", f"not proven yet: {why}")
+                self._note("info", f"not proven yet: {why}")  # no reason to write all the log
                 await sleep(min(backoff.delay(error), left), self._host.beat)
             finally:
                 pulse.cancel()

@@ -36,8 +36,8 @@ CRYPTO_KEY = "12345678910111213141516171819202"  # what the service has if nobod
 # What an ESP32 needs for all of Mender: gzip, P-256, every payload type. The tests hold it.
 MENDER_HEAP = "80wk"
 # With bootstrap and messages to Magistrala, and with the data and the updates of a Murano product.
-MAGISTRALA_HEAP = "86wk"
-MURANO_HEAP = "88wk"
+MAGISTRALA_HEAP = "88wk"
+MURANO_HEAP = "92wk"
 STORE_HEADER = 12  # magic, length, CRC before a record of the board's store
 SECONDS = 60  # a limit for a board that never comes to an end, not a measure
 

@@ -56,7 +56,7 @@ class Kind:
 
 
 # All of instar lies on the file system here, and so in the heap: on an ESP32 that takes PSRAM.
-# With instar in its firmware 86wk are enough.
+# With instar in its firmware 88wk are enough.
 KINDS = (
     Kind("ESP32_GENERIC", "esp32", "ESP32_GENERIC-v1.29.0.bin", "148wk"),
     Kind("RPI_PICO_W", "pico-w", "RPI_PICO_W-v1.29.0.uf2", ""),
