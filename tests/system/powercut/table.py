@@ -13,18 +13,26 @@ from .campaign import Report, Row
 from .oracle import BRICK, LIE
 
 HEAD = ("scenario", "operations", "cut", "states", "run", "twice", "five")
-THINNED = (
-    "cut: every operation but plain data: of a long run of programs of a download, and of a long"
-    " removal of files, none of which changes what a start looks at, some are enough"
+LEGEND = (
+    ("operations", "of the flash, in the run without a cut"),
+    (
+        "cut",
+        "on so many of them a cut falls: all but plain data; of a long run of programs of a"
+        " download, and of a long removal of files, none of which changes what a start looks at,"
+        " some are enough",
+    ),
+    ("states", "the distinct ones after one cut"),
+    ("run", "so many of these a board was started from"),
+    ("twice", "distinct states after a second cut, in the recovery from the first"),
+    ("five", "recoveries from five cuts in a row"),
+    ("bricks, lies, other", "states with such a finding; other: not at rest, or something left"),
 )
 FOUND = ("bricks", "lies", "other")
 MUTANT_HEAD = ("planted bug", "caught by", "at", "after states")
 
 
 def rows(report: Report) -> list[tuple[str, ...]]:
-    """operations: of the run without a cut. cut: on how many of them a cut falls. states: the
-    distinct ones after one cut; run: how many of them were. twice: those after a second cut, in
-    the recovery from the first. five: recoveries from five cuts in a row."""
+    """Of the columns of HEAD and FOUND; see LEGEND."""
     found = [_row(row) for row in report.rows.values()]
     numbers = [[int(text) for text in line[1:]] for line in found]
     total = ("together", *(str(sum(column)) for column in zip(*numbers, strict=True)))
@@ -56,7 +64,8 @@ def show(report: Report, console: Console) -> None:
     _print(console, (*HEAD, *FOUND), rows(report))
     if report.hunts:
         _print(console, MUTANT_HEAD, mutant_rows(report))
-    console.print(THINNED)
+    for name, meaning in LEGEND:
+        console.print(f"{name}: {meaning}", highlight=False)
     for line in findings(report):
         console.print(line, markup=False, highlight=False)
     console.print(f"seed {report.seed}, {report.seconds:.0f} s")
@@ -82,9 +91,11 @@ def findings(report: Report) -> Iterator[str]:
 
 
 def markdown(report: Report) -> str:
-    """The same two tables."""
+    """The same two tables, with what the columns mean."""
     caught = sum(hunt.verdict is not None for hunt in report.hunts)
-    text = _markdown((*HEAD, *FOUND), rows(report))
+    text = f"Seed {report.seed}, {report.seconds:.0f} s.\n\n"
+    text += "".join(f"- **{name}**: {meaning}\n" for name, meaning in LEGEND) + "\n"
+    text += _markdown((*HEAD, *FOUND), rows(report))
     if report.hunts:
         text += f"\n{caught} of {len(report.hunts)} planted bugs were caught.\n\n"
         text += _markdown(MUTANT_HEAD, mutant_rows(report))

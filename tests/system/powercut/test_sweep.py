@@ -25,19 +25,23 @@ from .world import World
 
 SEED = 1
 PART = {
-    "firmware-good": 10,
-    "firmware-unwell": 10,
-    "app-good": 8,
-    "app-bad": 10,
-    "pico-app-good": 5,
+    "firmware-good": 8,
+    "firmware-crash": 3,
+    "firmware-unwell": 6,
+    "firmware-aborted": 3,
+    "app-good": 6,
+    "app-bad": 8,
+    "pico-app-good": 4,
+    "pico-app-bad": 3,
     "single-file": 8,
-    "directory": 8,
-    "provides": 6,
-    "log": 6,
-    "identity-key": 6,
-    "bootstrap": 6,
-    "murano-token": 6,
-    "outbox": 6,
+    "directory": 6,
+    "directory-aborted": 3,
+    "provides": 5,
+    "log": 5,
+    "identity-key": 5,
+    "bootstrap": 5,
+    "murano-token": 5,
+    "outbox": 5,
 }
 
 

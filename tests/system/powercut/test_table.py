@@ -62,7 +62,11 @@ def test_the_markdown_has_both_tables():
     found = report()
     found.hunts.append(Hunt("late", "log", 4, 1.0, bad("x", LIE)))
     found.hunts.append(Hunt("early", "log", 31, 9.0, None))
+    found.seconds = 61.4
     lines = table.markdown(found).splitlines()
-    assert lines[2] == "| log | 20 | 12 | 30 | 30 | 3 | 2 | 0 | 0 | 0 |"
+    assert lines[0] == "Seed 1, 61 s."
+    named = {name for name, _ in table.LEGEND if f"- **{name}**: " in "\n".join(lines)}
+    assert set(", ".join(sorted(named)).split(", ")) == {*table.HEAD[1:], *table.FOUND}
+    assert "| log | 20 | 12 | 30 | 30 | 3 | 2 | 0 | 0 | 0 |" in lines
     assert "1 of 2 planted bugs were caught." in lines
     assert lines[-2:] == ["| early | SURVIVED |  | 31 |", "| late | log | x | 4 |"]
