@@ -182,6 +182,6 @@ class Campaign:
         firsts = (first for turn in rounds for first in turn if first)
         jobs = None if most is None else math.ceil(most / _THEN)
         for name, place in itertools.islice(firsts, jobs):
-            # A first cut after which nothing new is met is none that counts.
+            # After the deadline only until each scenario has met something new.
             if time.monotonic() < deadline or not self.report.rows[name].depth2:
                 yield workers.deeper, name, place, _THEN

@@ -38,12 +38,14 @@ JOURNAL = ("update", "step", "download")
 # (its answer was lost with the power), and after the reboot it is installing once more.
 _ORDER = {SUCCESS: re.compile(r"d+i+(r+i+)?s+"), FAILURE: re.compile(r"d+(i+(r+i*)?)?f+")}
 _UNFINISHED = re.compile(r"(d+(i+(r+i*)?)?)?")
-# Why an update failed whose power was cut, in the words of lib/instar/restart.py and update.py.
+# Why an update failed whose power was cut, in the words of lib/instar/: restart.py, update.py, and
+# of a download that was cut too often intake.py.
 RESTARTS = (
     "the board started again during",
     "starts without a proof",
     "the new software does not run",
     "the new software was committed, but the old software runs",
+    "times while downloading",
 )
 _UPDATES = 16
 _MARK = "."  # begins the keys of the provides record that are the board's own
