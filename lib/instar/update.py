@@ -288,6 +288,7 @@ class Updater:
         book = ledger(self._provides, self._installers)
         await close(self._journal, book, self._courier, self._server, self.note)
         self._compare()  # where this start found the update open; unloads closing, too
+        memory.forget("instar.stopwatch")
         if any(installer.on_trial() for installer in self._trials):
             self._host.board.reset()  # what failed and still runs: the boot loader goes back
 

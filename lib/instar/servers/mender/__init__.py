@@ -144,7 +144,7 @@ class Mender:
     async def report(self, id, status, substate=None):
         """Tell how far the deployment is. Raises Aborted if the server withdrew it, Rejected if it
         knows of none."""
-        if self._stream and status != "downloading":
+        if status != "downloading":
             self._stream = None
             memory.forget("instar.http.download")  # the download is over
         body = {"status": status}
