@@ -180,7 +180,7 @@ _ALL = (
     Mutant(
         "records-in-halves",
         "a record is written in place, in two steps, and nobody looks at its CRC",
-        ("single-file", "firmware-good"),
+        ("app-bad", "single-file"),
         (
             (
                 "store.py",
