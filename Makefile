@@ -19,7 +19,7 @@ help:
 	@echo "make board-demo   from the bag to the first update: esptool, mpremote, an ESP32, a Pico W"
 	@echo "make test   every test;  make lint   style, types, imports;  make clean   remove what make made"
 	@echo "make mpy, make romfs   instar as bytecode, as a ROMFS;  make size   bytes, against the budget"
-	@echo "make powercut   the power cut at every flash operation of 21 scenarios; 20 minutes on 2 cores"
+	@echo "make powercut   the power cut at the flash operations of 21 scenarios; 20 minutes on 2 cores"
 	@echo "make links  an update with its link cut at every boundary and at 200 random bytes; 10 minutes"
 	@echo "make bench  downloads, Artifacts, Murano's keep-alive, each against another way; a minute"
 	@echo "make fuzz   the Artifact reader and its parts on broken input, for FUZZ_SECONDS (300)"
