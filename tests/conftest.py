@@ -7,6 +7,7 @@ import functools
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -72,6 +73,17 @@ class DeviceItem(pytest.Item):
 
 class DeviceFailure(Exception):
     """What MicroPython printed."""
+
+
+def pytest_configure(config):
+    # The suite may run where these are ignored (nohup, a shell's &), which children take over:
+    # programs that a test ends by one of them would go on for ever.
+    for number, handler in (
+        (signal.SIGINT, signal.default_int_handler),
+        (signal.SIGHUP, signal.SIG_DFL),
+    ):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 def pytest_pycollect_makemodule(module_path, parent):

@@ -51,10 +51,7 @@ class Device:
 
     def start(self, *words, **env):
         """The same as a process of its own, which goes on."""
-        # The suite may run where a hang-up is ignored (nohup), which its children take over.
-        heard = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL)"
-        main = f"{heard}; from instar_tools.cli import main; main()"
-        program = [sys.executable, "-c", main, "murano"]
+        program = [sys.executable, "-c", "from instar_tools.cli import main; main()", "murano"]
         return subprocess.Popen(
             [*program, *map(str, [*self.options, *words])],
             stdout=subprocess.PIPE,
