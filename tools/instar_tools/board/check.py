@@ -99,7 +99,8 @@ def load_settings(options):
 
 async def taken_in(intake, courier):
     try:
-        await intake.fetch(courier, courier)
+        intake.prepare(courier)
+        await intake.fetch(courier)
         intake.installer.installed()
     finally:
         # Nothing may be open when the file system goes.
