@@ -50,8 +50,9 @@ _LONGEST = 127  # of a first line that every kernel takes
 
 @functools.cache
 def _installed(python: str) -> str | None:
-    """The one in the packages of that Python, which is this one. It is an extension of CPython there: started without
-    CPython's `site`, which it does not use, it is there in half the time, boot after boot."""
+    """The one in the packages of that Python, which is this one. It is an extension of CPython
+    there: started without CPython's `site`, which it does not use, it is there in half the time,
+    boot after boot."""
     spec = importlib.util.find_spec("micropython_unix")
     beside = Path(python).parent / "micropython"
     if not spec or not spec.origin or not beside.exists():
