@@ -132,4 +132,4 @@ def pytest_sessionfinish(session, exitstatus):
 
 def pytest_xdist_auto_num_workers(config):
     """Many tests wait more than they work: for a board's patience, a clock, a link."""
-    return (os.cpu_count() or 1) * 2
+    return (os.cpu_count() or 1) * 3 // 2
