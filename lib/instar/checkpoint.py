@@ -15,7 +15,7 @@ import struct
 from .errors import Broken
 
 _RECORD = "download"
-_FORMAT = "<IHH32sIII"
+_FORMAT = "<IH32sIII"
 
 
 class Checkpoint:
@@ -39,7 +39,7 @@ class Checkpoint:
         except Broken:
             return  # one download from the beginning
         if raw and len(raw) == struct.calcsize(_FORMAT):
-            key, tries, _, manifest, head, size, done = struct.unpack(_FORMAT, raw)
+            key, tries, manifest, head, size, done = struct.unpack(_FORMAT, raw)
             if key == self._key:
                 self.tries, self.manifest = tries, manifest
                 self.head, self.size, self.done = head, size, done
@@ -51,5 +51,5 @@ class Checkpoint:
 
     def put(self, manifest, head, size, done):
         """`done` bytes lie in the slot. Raises OSError or Broken."""
-        fields = self._key, self._tries, 0, manifest, head, size, done
+        fields = self._key, self._tries, manifest, head, size, done
         self._store.rewrite(_RECORD, struct.pack(_FORMAT, *fields))

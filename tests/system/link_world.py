@@ -125,6 +125,20 @@ class World:
         self.network.begin(api, storage)
         return self.go_on(name, deployment, hear)
 
+    def is_stuck(self) -> str:
+        """Switch the board on until it has tried three times: what it said last. Nothing may have
+        been written meanwhile."""
+        tries: list[int] = []
+
+        def third(event: dict) -> bool:
+            if event["event"] == "retry":
+                tries.append(self.lab.board.ops)
+            return len(tries) == 3
+
+        self.lab.run(third)
+        assert tries[0] == tries[1] == tries[2]
+        return self.lab.errors()[-1]
+
     def go_on(
         self, name: str, deployment: str, hear: Callable[[dict], None] = lambda event: None
     ) -> Story:

@@ -16,7 +16,7 @@ from . import workers
 from .mutant import Mutant
 from .mutants import MUTANTS
 from .oracle import UNSTABLE
-from .scenario import Scenario
+from .scenario import SETTINGS, Scenario
 from .scenarios import SCENARIOS
 from .software import WELL, firmware
 from .sweep import Golden, Sweep, again, make_keys, prepare
@@ -155,13 +155,6 @@ class Meets(Scenario):
         return []
 
 
-SETTINGS = {
-    "mender_url": "http://updates.test",
-    "allow_plain_http": True,
-    "ntp_host": "time.test",
-    "ntp_port": 123,
-    "ca": [],
-}
 COUNTS = "with open('/count', 'a') as f:\n    f.write('1')\n" + WELL
 
 
